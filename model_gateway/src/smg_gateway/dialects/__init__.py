@@ -1,0 +1,5 @@
+"""The client APIs: which routes exist and what is particular about each."""
+
+from .routes import RELAY_ROUTES, RelayRoute
+
+__all__ = ("RELAY_ROUTES", "RelayRoute")

@@ -1,0 +1,99 @@
+"""The inference routes that are relayed to HTTP workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from smg_protocols import Dialect, Intake
+
+from ..errors import Envelope
+from .rerank import rerank_answer, rerank_request
+
+COMMENT_FRAME = b": keep-alive\n\n"
+PING_FRAME = b'event: ping\ndata: {"type": "ping"}\n\n'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayRoute:
+    """One relayed route.
+
+    `endpoint` is its label in metrics, `id_prefix` starts generated request ids. `upstream_body`
+    and `reshape` are set where worker and client speak different shapes; `reshape` raises
+    ValueError for an answer it does not understand.
+    """
+
+    path: str
+    dialect: Dialect
+    endpoint: str
+    id_prefix: str = "req-"
+    upstream_path: bytes
+    envelope: Envelope = Envelope.OPENAI
+    retryable: bool = True
+    names_worker: bool = True
+    keepalive_frame: bytes = COMMENT_FRAME
+    upstream_body: Callable[[Intake], bytes] | None = None
+    reshape: Callable[[Intake, bytes], bytes] | None = None
+
+
+def _route(
+    path: str,
+    dialect: Dialect,
+    endpoint: str,
+    *,
+    id_prefix: str = "req-",
+    envelope: Envelope = Envelope.OPENAI,
+) -> RelayRoute:
+    return RelayRoute(
+        path=path,
+        dialect=dialect,
+        endpoint=endpoint,
+        id_prefix=id_prefix,
+        upstream_path=path.encode(),
+        envelope=envelope,
+        keepalive_frame=PING_FRAME if envelope is Envelope.ANTHROPIC else COMMENT_FRAME,
+    )
+
+
+def _rerank(path: str, dialect: Dialect) -> RelayRoute:
+    return RelayRoute(
+        path=path,
+        dialect=dialect,
+        endpoint="rerank",
+        upstream_path=b"/v1/rerank",
+        names_worker=False,
+        upstream_body=rerank_request,
+        reshape=rerank_answer,
+    )
+
+
+_ALL = (
+    _route("/v1/chat/completions", Dialect.CHAT, "chat", id_prefix="chatcmpl-"),
+    _route("/v1/completions", Dialect.COMPLETIONS, "completions", id_prefix="cmpl-"),
+    _route("/generate", Dialect.GENERATE, "generate", id_prefix="gnt-"),
+    _route("/v1/responses", Dialect.RESPONSES, "responses", id_prefix="resp-"),
+    _route(
+        "/v1/messages",
+        Dialect.MESSAGES,
+        "messages",
+        id_prefix="msg_",
+        envelope=Envelope.ANTHROPIC,
+    ),
+    _route(
+        "/v1/messages/count_tokens",
+        Dialect.COUNT_TOKENS,
+        "other",
+        id_prefix="msg_",
+        envelope=Envelope.ANTHROPIC,
+    ),
+    _route("/v1/embeddings", Dialect.EMBEDDINGS, "other"),
+    _route("/v1/classify", Dialect.CLASSIFY, "other"),
+    _rerank("/rerank", Dialect.RERANK),
+    _rerank("/v1/rerank", Dialect.V1_RERANK),
+)
+
+RELAY_ROUTES: Mapping[bytes, RelayRoute] = MappingProxyType({
+    route.path.encode(): route for route in _ALL
+})
+"""Relayed routes by path; all of them take POST alone."""

@@ -1,0 +1,458 @@
+"""One client connection: HTTP/1.1 in, responses out.
+
+The connection is itself the `Client` of the request being handled, one at a time; requests that
+arrive early (pipelining) wait. There is no task, queue or timer per request here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, cast
+
+import httptools
+
+from ..errors import BODY_TIMEOUT, BODY_TOO_LARGE, Envelope, ErrorRecord, render
+from ..lanes.client import Headers, Job
+from ..lanes.request import InboundRequest
+from .status import STATUS_LINES, status_line
+
+if TYPE_CHECKING:
+    from .server import Listener
+
+MAX_TARGET_BYTES = 32 * 1024
+MAX_HEAD_BYTES = 64 * 1024
+MAX_HEADERS = 200
+MAX_PIPELINED_BYTES = 64 * 1024
+"""Bytes read ahead while a request is being handled; beyond, the socket is not read."""
+LINGER_S = 2.0
+"""After an early refusal the rest of the request is read and dropped for this long, because
+closing at once would reset the connection and could destroy the answer on its way."""
+
+FLUSH_S = 30.0
+"""How long a closing connection may take to send what has been written."""
+
+_CHUNKED_END = b"0\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeLimits:
+    """Bounds towards clients; times in seconds, 0 switches a timeout off."""
+
+    max_body_bytes: int = 536_870_912
+    header_read_timeout_s: float = 30.0
+    idle_timeout_s: float = 90.0
+    body_timeout_s: float = 1800.0
+    body_stall_timeout_s: float = 300.0
+
+
+class Handler(Protocol):
+    """What requests are handed to."""
+
+    def handle(self, request: InboundRequest, connection: EdgeConnection) -> Job | None:
+        """Handle a whole request; None when it has been answered already."""
+        ...
+
+    def refuse(self, request: InboundRequest | None, error: ErrorRecord) -> str:
+        """Account for a request that the server refuses by itself; returns its request id."""
+        ...
+
+    def connection_timed_out(self, reason: str) -> None:
+        """A connection was closed for slowness: `header_read` or `idle`."""
+        ...
+
+
+class EdgeConnection(asyncio.Protocol):
+    """Parses requests, sends responses, watches its own deadlines when asked to."""
+
+    def __init__(self, listener: Listener, handler: Handler, limits: EdgeLimits) -> None:
+        self._listener = listener
+        self._handler = handler
+        self._limits = limits
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        self._job: Job | None = None
+        self._peer: tuple[str, int] | None = None
+        # The request being read.
+        self._target = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._head_bytes = 0
+        self._request: InboundRequest | None = None
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._reading_since = listener.clock()
+        self._body_since = 0.0
+        self._idle = True
+        # The request being answered.
+        self._answering = False
+        self._turn = 0
+        self._waiting: deque[tuple[InboundRequest, bool, bool]] = deque()
+        self._early: list[bytes] = []
+        self._early_bytes = 0
+        self._keep_alive = True
+        self._http_1_1 = True
+        self._head_only = False
+        self._chunking = False
+        self._raw = False
+        self._closing = False
+        self._linger_until = 0.0
+
+    def __repr__(self) -> str:
+        state = "answering" if self._answering else "idle" if self._idle else "reading"
+        return f"<EdgeConnection {self._peer} {state}>"
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being handled or waits to be."""
+        return self._answering or bool(self._waiting) or self._request is not None
+
+    # --- asyncio.Protocol ----------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        if isinstance(peer, tuple):
+            self._peer = (str(peer[0]), int(peer[1]))
+        self._listener.connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing:
+            return
+        if self._answering:
+            self._read_early(data)
+            return
+        self._feed(data)
+
+    def eof_received(self) -> None:
+        # A client that has closed its sending side is treated as gone, as nginx and uvicorn do.
+        return None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._listener.connection_lost(self)
+        self._closing = True
+        self._waiting.clear()
+        self._early.clear()
+        job, self._job = self._job, None
+        if job is not None:
+            job.client_left()
+
+    def pause_writing(self) -> None:
+        if self._job is not None:
+            self._job.pause()
+
+    def resume_writing(self) -> None:
+        if self._job is not None:
+            self._job.resume()
+
+    # --- parser callbacks ----------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self._target = b""
+        self._headers = []
+        self._head_bytes = 0
+        self._body = []
+        self._body_bytes = 0
+        self._request = None
+        if self._idle:
+            self._idle = False
+            self._reading_since = self._listener.clock()
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+        self._head_bytes += len(url)
+        if len(self._target) > MAX_TARGET_BYTES:
+            raise _Refused(_bad_request(414, "uri_too_long", "The request target is too long"))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._request is not None:
+            return  # A trailer: nothing here reads trailers.
+        self._headers.append((name.lower(), value))
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > MAX_HEAD_BYTES or len(self._headers) > MAX_HEADERS:
+            raise _Refused(
+                _bad_request(431, "request_header_fields_too_large", "The headers are too large")
+            )
+
+    def on_headers_complete(self) -> None:
+        parser = self._parser
+        request = self._request = InboundRequest(
+            parser.get_method(), self._target, self._headers, self._listener.clock(), self._peer
+        )
+        fields = request.fields
+        self._body_since = request.started
+        if parser.get_http_version() not in ("1.1", "1.0"):
+            raise _Refused(_bad_request(505, "http_version", "Only HTTP/1.1 and 1.0 are spoken"))
+        length = fields.get(b"content-length")
+        if length is not None and int(length) > self._limits.max_body_bytes:
+            raise _Refused(BODY_TOO_LARGE)
+        coding = fields.get(b"transfer-encoding")
+        if coding is not None and coding.strip().lower() != b"chunked":
+            raise _Refused(
+                _bad_request(501, "transfer_encoding", "Only chunked transfer coding is taken")
+            )
+        if fields.get(b"expect", b"").lower() == b"100-continue" and not self._answering:
+            self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        if self._body_bytes > self._limits.max_body_bytes:
+            raise _Refused(BODY_TOO_LARGE)
+        self._body.append(body)
+        self._body_since = self._listener.clock() if len(self._body) > 1 else self._body_since
+
+    def on_message_complete(self) -> None:
+        request, self._request = self._request, None
+        if request is None or self._closing:
+            return
+        body = self._body
+        request.body = body[0] if len(body) == 1 else b"".join(body)
+        self._body = []
+        self._idle = True
+        keep_alive = self._parser.should_keep_alive()
+        http_1_1 = self._parser.get_http_version() == "1.1"
+        if self._answering:
+            self._waiting.append((request, keep_alive, http_1_1))
+        else:
+            self._begin_answer(request, keep_alive, http_1_1)
+
+    # --- Client --------------------------------------------------------------------------
+
+    @property
+    def takes_raw(self) -> bool:
+        return self._http_1_1
+
+    def begin_raw(
+        self, status: int, reason: bytes, headers: Headers, first: bytes, *, chunked: bool
+    ) -> Callable[[bytes], object]:
+        lines = [STATUS_LINES.get(status) or status_line(status, reason)]
+        for name, value in headers:
+            lines.append(b"%b: %b\r\n" % (name, value))
+        if chunked:
+            lines.append(b"transfer-encoding: chunked\r\n")
+        lines.append(b"\r\n" if self._keep_alive else b"connection: close\r\n\r\n")
+        lines.append(first)
+        self._raw = True
+        self._chunking = chunked
+        transport = self._transport
+        if transport is None:
+            return _drop
+        transport.write(b"".join(lines))
+        return transport.write
+
+    def begin(self, status: int, headers: Headers, first: bytes) -> None:
+        lines = [STATUS_LINES.get(status) or status_line(status, b"")]
+        length_known = False
+        for name, value in headers:
+            length_known = length_known or name == b"content-length"
+            lines.append(b"%b: %b\r\n" % (name, value))
+        bodiless = self._head_only or status in (204, 304) or status < 200
+        self._chunking = not length_known and self._http_1_1 and not bodiless
+        if self._chunking:
+            lines.append(b"transfer-encoding: chunked\r\n")
+        elif not length_known and not bodiless:
+            self._keep_alive = False
+        lines.append(b"\r\n" if self._keep_alive else b"connection: close\r\n\r\n")
+        self._raw = False
+        self._write(b"".join(lines) + self._framed(first))
+
+    def write(self, data: bytes) -> None:
+        if data:
+            self._write(self._framed(data))
+
+    def insert(self, data: bytes) -> None:
+        if data:
+            self._write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunking else data)
+
+    def end(self) -> None:
+        if self._chunking and not self._raw and not self._head_only:
+            self._write(_CHUNKED_END)
+        self._next()
+
+    def break_off(self, last: bytes) -> None:
+        self.insert(last)
+        self._job = None
+        self._close()
+
+    def respond(self, status: int, headers: Headers, body: bytes) -> None:
+        lines = [STATUS_LINES.get(status) or status_line(status, b"")]
+        for name, value in headers:
+            lines.append(b"%b: %b\r\n" % (name, value))
+        lines.append(b"date: %b\r\ncontent-length: %d\r\n" % (self._listener.date, len(body)))
+        lines.append(b"\r\n" if self._keep_alive else b"connection: close\r\n\r\n")
+        if not self._head_only:
+            lines.append(body)
+        self._chunking = False
+        self._raw = False
+        self._write(b"".join(lines))
+        self._next()
+
+    # --- what the listener asks ----------------------------------------------------------
+
+    def check_deadlines(self, now: float) -> None:
+        """Close what has been too slow; called about once per second."""
+        limits = self._limits
+        if self._linger_until:
+            if now >= self._linger_until:
+                self._abort()
+        elif self._answering or self._closing:
+            return
+        elif self._idle:
+            if limits.idle_timeout_s and now - self._reading_since >= limits.idle_timeout_s:
+                self._handler.connection_timed_out("idle")
+                self._close()
+        elif self._request is None:
+            timeout_s = limits.header_read_timeout_s
+            if timeout_s and now - self._reading_since >= timeout_s:
+                self._handler.connection_timed_out("header_read")
+                self._close()
+        elif self._body_too_slow(now):
+            self._refuse(BODY_TIMEOUT)
+
+    def stop(self) -> None:
+        """Close when idle; after the current response otherwise."""
+        self._keep_alive = False
+        if not self.busy:
+            self._close()
+
+    def abort(self) -> None:
+        """Close at once, whatever is under way."""
+        self._abort()
+
+    # --- internals -----------------------------------------------------------------------
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refuse(_bad_request(501, "upgrade", "No protocol upgrade is offered here"))
+        except httptools.HttpParserCallbackError as error:
+            refused = error.__context__
+            if not isinstance(refused, _Refused):
+                raise
+            self._refuse(refused.record)
+        except httptools.HttpParserError as error:
+            self._refuse(_bad_request(400, "bad_request", f"Malformed HTTP request: {error}"))
+
+    def _read_early(self, data: bytes) -> None:
+        self._early.append(data)
+        self._early_bytes += len(data)
+        if self._early_bytes > MAX_PIPELINED_BYTES and self._transport is not None:
+            self._transport.pause_reading()
+
+    def _begin_answer(self, request: InboundRequest, keep_alive: bool, http_1_1: bool) -> None:
+        self._answering = True
+        self._turn += 1
+        turn = self._turn
+        self._http_1_1 = http_1_1
+        self._keep_alive = keep_alive and http_1_1 and not self._listener.stopping
+        self._head_only = request.method == b"HEAD"
+        self._chunking = False
+        job = self._handler.handle(request, self)
+        # A job that ended at once may have made way for the next one already.
+        if self._answering and self._turn == turn:
+            self._job = job
+
+    def _next(self) -> None:
+        """The response is out: go on with what has been read early, or wait, or close."""
+        self._job = None
+        if not self._keep_alive:
+            self._close()
+            return
+        self._answering = False
+        self._reading_since = self._listener.clock()
+        if self._waiting:
+            self._begin_answer(*self._waiting.popleft())
+        elif self._early:
+            early, self._early = b"".join(self._early), []
+            if self._early_bytes > MAX_PIPELINED_BYTES and self._transport is not None:
+                self._transport.resume_reading()
+            self._early_bytes = 0
+            self._feed(early)
+
+    def _body_too_slow(self, now: float) -> bool:
+        request, limits = self._request, self._limits
+        assert request is not None
+        stalled = limits.body_stall_timeout_s and (
+            now - self._body_since >= limits.body_stall_timeout_s
+        )
+        late = limits.body_timeout_s and now - request.started >= limits.body_timeout_s
+        return bool(stalled or late)
+
+    def _refuse(self, error: ErrorRecord) -> None:
+        """Answer with an error and close: what follows on this connection cannot be trusted."""
+        if self._closing:
+            return
+        request, self._request = self._request, None
+        request_id = self._handler.refuse(request, error)
+        if self._answering:
+            # An earlier request is being answered: nothing may be written into its response.
+            self._keep_alive = False
+            self._waiting.clear()
+            self._early.clear()
+            return
+        self._keep_alive = False
+        headers, body = render(error, Envelope.OPENAI, request_id)
+        headers.append((b"x-request-id", request_id.encode()))
+        head = b"".join(b"%b: %b\r\n" % pair for pair in headers)
+        self._write(
+            b"%b%bdate: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+            % (
+                STATUS_LINES.get(error.status) or status_line(error.status, b""),
+                head,
+                self._listener.date,
+                len(body),
+                body,
+            )
+        )
+        self._linger()
+
+    def _linger(self) -> None:
+        self._closing = True
+        transport = self._transport
+        if transport is None:
+            return
+        if transport.can_write_eof():
+            transport.write_eof()
+            self._linger_until = self._listener.clock() + LINGER_S
+        else:
+            transport.close()
+
+    def _framed(self, data: bytes) -> bytes:
+        if not data or self._head_only:
+            return b""
+        return b"%x\r\n%b\r\n" % (len(data), data) if self._chunking else data
+
+    def _write(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def _close(self) -> None:
+        self._closing = True
+        if self._transport is not None:
+            # What is still to be written goes out first, but not for ever.
+            self._linger_until = self._listener.clock() + FLUSH_S
+            self._transport.close()
+
+    def _abort(self) -> None:
+        self._closing = True
+        if self._transport is not None:
+            self._transport.abort()
+
+
+class _Refused(Exception):
+    """Raised inside a parser callback to stop parsing."""
+
+    def __init__(self, record: ErrorRecord) -> None:
+        super().__init__(record.code)
+        self.record = record
+
+
+def _bad_request(status: int, code: str, message: str) -> ErrorRecord:
+    return ErrorRecord(status=status, code=code, message=message)
+
+
+def _drop(data: bytes) -> None:
+    """Takes what can no longer be sent."""

@@ -1,0 +1,195 @@
+"""The relay lane: everything its exchanges share, and the clock that watches them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from random import Random
+
+import msgspec
+from smg_policies import RoutingRequest
+from smg_protocols import Intake, RequestInvalid, check_anthropic_version, read_intake
+
+from ..dialects import RelayRoute
+from ..errors import Envelope, ErrorRecord, Kind, model_not_found, render
+from ..observability.logs import get_logger
+from ..observability.telemetry import Telemetry
+from ..selection import RetryPolicy, Selector
+from ..upstream import UpstreamError
+from ..workers import Registry, Worker
+from .client import Client, Job
+from .exchange import Exchange
+from .request import InboundRequest
+
+TICK_S = 0.25
+"""Precision of deadlines, which are whole seconds; one pass costs well under a microsecond per
+exchange, where a timer per request costs several."""
+
+SILENT_HEAD_HOLD_S = 15.0
+"""A head without a body goes out after this long even where keep-alive frames are off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayConfig:
+    """Times in seconds; `keepalive_s` 0 sends no keep-alive frames."""
+
+    request_timeout_s: float = 1800.0
+    keepalive_s: float = 15.0
+    aliases: Mapping[str, str]
+    routing_key_headers: tuple[bytes, ...] = (b"x-smg-routing-key",)
+
+
+class RelayLane:
+    """Starts exchanges and keeps the set of those under way."""
+
+    def __init__(
+        self,
+        *,
+        config: RelayConfig,
+        registry: Registry,
+        selector: Selector,
+        retry: RetryPolicy,
+        telemetry: Telemetry,
+        clock: Callable[[], float],
+        rng: Random,
+        on_finished: Callable[[Exchange, int, str], None],
+    ) -> None:
+        self._config = config
+        self._registry = registry
+        self._on_finished = on_finished
+        self._log = get_logger("smg_gateway.lanes.relay")
+        self.selector = selector
+        self.retry = retry
+        self.telemetry = telemetry
+        self.clock = clock
+        self.rng = rng
+        self.active: set[Exchange] = set()
+        self.timeout_s = config.request_timeout_s
+        self.keepalive_s = config.keepalive_s
+        self.hold_s = config.keepalive_s or SILENT_HEAD_HOLD_S
+
+    def start(self, request: InboundRequest, client: Client, route: RelayRoute) -> Job | None:
+        """Handle a request; None when it has been answered at once."""
+        try:
+            if route.envelope is Envelope.ANTHROPIC:
+                version = request.fields.get(b"anthropic-version")
+                if version is not None:
+                    check_anthropic_version(version)
+            intake = read_intake(
+                route.dialect, request.body, content_type=request.fields.get(b"content-type")
+            )
+            body = route.upstream_body(intake) if route.upstream_body else request.body
+        except RequestInvalid as invalid:
+            self.answer(request, client, route, _record(invalid))
+            return None
+        model = intake.model
+        if model is not None and model in self._config.aliases:
+            model = self._config.aliases[model]
+            body = with_model(body, model)
+        workers = self._registry.snapshot.serving(model)
+        label = self.telemetry.model_label(model, bool(workers))
+        self.telemetry.router_series(label, route.endpoint, intake.stream).requests.value += 1
+        self.telemetry.body_buffered.value += 1
+        if not workers and model is not None:
+            self.telemetry.request_failed(label, route.endpoint, 404)
+            self.telemetry.upstream_responded(404, "model_not_found")
+            self.answer(request, client, route, model_not_found(model))
+            return None
+        routing = self._routing(request, intake, model)
+        exchange = Exchange(self, request, client, route, intake, routing, workers, label, body)
+        exchange.start()
+        return exchange
+
+    def answer(
+        self, request: InboundRequest, client: Client, route: RelayRoute, error: ErrorRecord
+    ) -> None:
+        """Answer with an error before any worker is involved."""
+        headers, body = render(error, route.envelope, request.id)
+        headers.append((b"x-request-id", request.id.encode()))
+        series = self.telemetry.path_series("POST", route.path)
+        series.duration_s.observe(self.clock() - request.started)
+        self.telemetry.responded(route.path, error.status, error.code or "")
+        client.respond(error.status, headers, body)
+
+    async def run(self) -> None:
+        """Watch deadlines and silence for ever; cancel to stop."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            now = self.clock()
+            for exchange in list(self.active):
+                exchange.tick(now)
+            for worker in self._registry.snapshot.workers:
+                worker.pool.sweep()
+
+    def call_later(self, delay_s: float, action: Callable[[], None]) -> asyncio.TimerHandle:
+        """Run `action` on the event loop after a pause."""
+        return asyncio.get_running_loop().call_later(delay_s, action)
+
+    # --- what exchanges tell -------------------------------------------------------------
+
+    def judge(self, worker: Worker, success: bool) -> None:
+        """An attempt's outcome goes to the worker's breaker."""
+        if success:
+            worker.breaker.record_success()
+        else:
+            worker.breaker.record_failure(self.clock())
+        self.telemetry.breaker_outcome(worker, success)
+
+    def note_failure(self, exchange: Exchange, error: UpstreamError) -> None:
+        """Log a failed attempt."""
+        worker = exchange.worker
+        self._log.warning(
+            "attempt failed",
+            request_id=exchange.request.id,
+            worker=worker.url if worker else None,
+            attempt=exchange.attempts,
+            fault=error.fault.value,
+            detail=error.detail,
+        )
+
+    def head_sent(self, exchange: Exchange, now: float) -> None:
+        """A response head goes out: the moment that durations are measured to."""
+        elapsed_s = now - exchange.request.started
+        route = exchange.route
+        self.telemetry.path_series("POST", route.path).duration_s.observe(elapsed_s)
+        self.telemetry.router_series(
+            exchange.model_label, route.endpoint, exchange.intake.stream
+        ).duration_s.observe(elapsed_s)
+
+    def finished(self, exchange: Exchange, status: int, error_code: str) -> None:
+        """An exchange is over."""
+        self.active.discard(exchange)
+        if status >= 400:
+            self.telemetry.request_failed(exchange.model_label, exchange.route.endpoint, status)
+        self.telemetry.responded(exchange.route.path, status, error_code)
+        self._on_finished(exchange, status, error_code)
+
+    def _routing(
+        self, request: InboundRequest, intake: Intake, model: str | None
+    ) -> RoutingRequest:
+        key = None
+        for name in self._config.routing_key_headers:
+            value = request.fields.get(name)
+            if value:
+                key = value.decode("latin-1")
+                break
+        text = intake.routing_text() if self.selector.needs_text else None
+        return RoutingRequest(model=model, text=text, tokens=intake.token_ids, routing_key=key)
+
+
+def _record(invalid: RequestInvalid) -> ErrorRecord:
+    return ErrorRecord(
+        status=invalid.status,
+        code=invalid.code,
+        message=invalid.message,
+        param=invalid.param,
+        kind=Kind.TEXT if invalid.plain_text else Kind.REQUEST,
+    )
+
+
+def with_model(body: bytes, model: str) -> bytes:
+    """The same JSON object with another `model`; all other values keep their bytes."""
+    fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    fields["model"] = msgspec.Raw(msgspec.json.encode(model))
+    return msgspec.json.encode(fields)

@@ -1,0 +1,50 @@
+"""One line per request."""
+
+from __future__ import annotations
+
+from .logs import get_logger
+
+_MODULE = "smg_gateway.access"
+
+
+class AccessLog:
+    """Writes the access line of each request; a record is built only when it will be written."""
+
+    def __init__(self) -> None:
+        self._log = get_logger(_MODULE)
+
+    def write(
+        self,
+        *,
+        method: str,
+        path: str,
+        status: int,
+        duration_s: float,
+        request_id: str,
+        error_code: str = "",
+        worker: str | None = None,
+        model: str | None = None,
+        attempts: int | None = None,
+        stream: bool | None = None,
+    ) -> None:
+        """Log a finished request at info level."""
+        fields: dict[str, object] = {
+            "method": method,
+            "path": path,
+            "status": status,
+            "duration_ms": round(duration_s * 1e3, 3),
+            "request_id": request_id,
+        }
+        optional = {
+            "error_code": error_code or None,
+            "worker": worker,
+            "model": model,
+            "attempts": attempts,
+            "stream": stream,
+        }
+        fields.update((key, value) for key, value in optional.items() if value is not None)
+        self._log.info("request", **fields)
+
+    def enabled(self) -> bool:
+        """Whether lines are written at all."""
+        return bool(self._log.is_enabled_for(20))

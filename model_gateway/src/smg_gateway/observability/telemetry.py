@@ -1,0 +1,292 @@
+"""SMG's metric families for what exists so far, and the handles the hot path uses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..workers import BreakerState, Registry, Worker, WorkerStatus
+from .metrics import (
+    BACKOFF_BUCKETS_S,
+    DURATION_BUCKETS_S,
+    MAX_MODEL_LABELS,
+    Cell,
+    Exposition,
+    HistogramCell,
+)
+
+_HTTP = "http"
+_REGULAR = "regular"
+_REMOVED = -1.0
+
+
+class PathSeries(NamedTuple):
+    """Series of one method and route template."""
+
+    requests: Cell
+    duration_s: HistogramCell
+
+
+class RouterSeries(NamedTuple):
+    """Series of one model, endpoint and streaming flag."""
+
+    requests: Cell
+    duration_s: HistogramCell
+
+
+def error_type(status: int) -> str:
+    """The `error_type` label for a failed request's status."""
+    if status == 400:
+        return "validation_error"
+    if status == 404:
+        return "no_workers"
+    if status in (408, 504):
+        return "timeout"
+    if status == 503:
+        return "unavailable"
+    return "backend_error" if status >= 500 else "internal_error"
+
+
+class Telemetry:
+    """Everything that is counted. One per gateway."""
+
+    def __init__(self, duration_buckets_s: Sequence[float] | None = None) -> None:
+        buckets = tuple(duration_buckets_s or DURATION_BUCKETS_S)
+        self.exposition = exposition = Exposition()
+        counter, gauge = exposition.counter, exposition.gauge
+        self._http_requests = counter(
+            "smg_http_requests_total", "Requests received.", ("method", "path")
+        )
+        self._http_duration = exposition.histogram(
+            "smg_http_request_duration_seconds",
+            "Seconds until the response head was ready.",
+            ("method", "path"),
+            buckets,
+        )
+        self._http_responses = counter(
+            "smg_http_responses_total",
+            "Responses that have gone out, or whose client left.",
+            ("path", "status_code", "error_code"),
+        )
+        self.http_active = gauge("smg_http_connections_active", "Requests being handled.").of()
+        self._connection_timeouts = counter(
+            "smg_http_connection_timeouts_total",
+            "Connections closed without a request.",
+            ("reason",),
+        )
+        router = ("router_type", "backend_type", "connection_mode", "model", "endpoint")
+        self._router_requests = counter(
+            "smg_router_requests_total", "Routed requests.", (*router, "streaming")
+        )
+        self._router_duration = exposition.histogram(
+            "smg_router_request_duration_seconds",
+            "Seconds from routing to the response head.",
+            router,
+            buckets,
+        )
+        self._router_errors = counter(
+            "smg_router_request_errors_total", "Failed requests.", (*router, "error_type")
+        )
+        self._upstream_responses = counter(
+            "smg_router_upstream_responses_total",
+            "Responses of workers.",
+            ("router_type", "status_code", "error_code"),
+        )
+        self.send_retries = counter(
+            "smg_router_upstream_send_retries_total",
+            "Immediate resends after a transport failure.",
+            ("router_type",),
+        ).of(_HTTP)
+        self._body_paths = counter(
+            "smg_router_request_body_path_total",
+            "How request bodies were handled.",
+            ("path", "reason"),
+        )
+        self._declare_workers(exposition)
+        self._models: set[str] = set()
+        self._path_series: dict[tuple[str, str], PathSeries] = {}
+        self._router_series: dict[tuple[str, str, bool], RouterSeries] = {}
+        self.body_buffered = self._body_paths.of("buffered", "retryable")
+
+    def _declare_workers(self, exposition: Exposition) -> None:
+        counter, gauge = exposition.counter, exposition.gauge
+        self._pool_size = gauge(
+            "smg_worker_pool_size",
+            "Registered workers.",
+            ("worker_type", "connection_mode", "model"),
+        )
+        self._worker_active = gauge(
+            "smg_worker_requests_active", "Requests in flight.", ("worker",)
+        )
+        self._worker_requests = counter(
+            "smg_worker_requests_total", "Requests sent.", ("worker", "model")
+        )
+        self._worker_health = gauge(
+            "smg_worker_health", "1 healthy, 0 not, -1 removed.", ("worker",)
+        )
+        self._health_checks = counter(
+            "smg_worker_health_checks_total", "Health probes.", ("worker_type", "result")
+        )
+        self._selections = counter(
+            "smg_worker_selection_total",
+            "Selections.",
+            ("worker_type", "connection_mode", "model", "policy"),
+        )
+        self._worker_errors = counter(
+            "smg_worker_errors_total",
+            "Worker failures.",
+            ("worker_type", "connection_mode", "error_type"),
+        )
+        self._breaker_state = gauge(
+            "smg_worker_cb_state", "0 closed, 1 open, 2 half-open, -1 removed.", ("worker",)
+        )
+        self._breaker_moves = counter(
+            "smg_worker_cb_transitions_total", "Breaker transitions.", ("worker", "from", "to")
+        )
+        self._breaker_outcomes = counter(
+            "smg_worker_cb_outcomes_total", "Outcomes seen by breakers.", ("worker", "outcome")
+        )
+        self._breaker_failures = gauge(
+            "smg_worker_cb_consecutive_failures", "Failures in a row.", ("worker",)
+        )
+        self._breaker_successes = gauge(
+            "smg_worker_cb_consecutive_successes", "Successes in a row.", ("worker",)
+        )
+        self._readmissions = counter(
+            "smg_worker_cb_health_readmissions_total",
+            "Open breakers moved to half-open by a health promotion.",
+            ("worker",),
+        )
+        self._retries = counter("smg_worker_retries_total", "Retries.", ("worker_type", "endpoint"))
+        self._retries_exhausted = counter(
+            "smg_worker_retries_exhausted_total",
+            "Requests whose last attempt failed.",
+            ("worker_type", "endpoint"),
+        )
+        self._backoff = exposition.histogram(
+            "smg_worker_retry_backoff_seconds",
+            "Backoff slept before a retry.",
+            ("attempt",),
+            BACKOFF_BUCKETS_S,
+        )
+
+    # --- HTTP layer ----------------------------------------------------------------------
+
+    def path_series(self, method: str, path: str) -> PathSeries:
+        """Handles for one method and route template."""
+        key = (method, path)
+        series = self._path_series.get(key)
+        if series is None:
+            series = self._path_series[key] = PathSeries(
+                self._http_requests.of(*key), self._http_duration.of(*key)
+            )
+        return series
+
+    def responded(self, path: str, status: int, error_code: str) -> None:
+        """A response has fully gone out, or ended early (499 `client_closed_request`)."""
+        self._http_responses.of(path, str(status), error_code).value += 1
+
+    def connection_timed_out(self, reason: str) -> None:
+        """A client connection was closed for slowness: `header_read` or `idle`."""
+        self._connection_timeouts.of(reason).inc()
+
+    # --- routing -------------------------------------------------------------------------
+
+    def model_label(self, model: str | None, served: bool) -> str:
+        """`unknown` for no model, `other` for one nobody serves or past the bound."""
+        if model is None:
+            return "unknown"
+        if not served:
+            return "other"
+        if model in self._models:
+            return model
+        if len(self._models) >= MAX_MODEL_LABELS:
+            return "other"
+        self._models.add(model)
+        return model
+
+    def router_series(self, model: str, endpoint: str, streaming: bool) -> RouterSeries:
+        """Handles for one model label, endpoint and streaming flag."""
+        key = (model, endpoint, streaming)
+        series = self._router_series.get(key)
+        if series is None:
+            labels = (_HTTP, _REGULAR, _HTTP, model, endpoint)
+            series = self._router_series[key] = RouterSeries(
+                self._router_requests.of(*labels, "true" if streaming else "false"),
+                self._router_duration.of(*labels),
+            )
+        return series
+
+    def request_failed(self, model: str, endpoint: str, status: int) -> None:
+        """A routed request ended in an error status."""
+        self._router_errors.of(_HTTP, _REGULAR, _HTTP, model, endpoint, error_type(status)).inc()
+
+    def upstream_responded(self, status: int, error_code: str = "") -> None:
+        """A worker answered, or the gateway in its place."""
+        self._upstream_responses.of(_HTTP, str(status), error_code).value += 1
+
+    def selected(self, model: str, policy: str) -> None:
+        """A policy chose a worker."""
+        self._selections.of(_REGULAR, _HTTP, model, policy).value += 1
+
+    def sent(self, worker: Worker, model: str) -> None:
+        """A request goes to a worker."""
+        self._worker_requests.of(worker.url, model).value += 1
+
+    def worker_failed(self, kind: str) -> None:
+        """A worker failed: `timeout`, `backend_error`, ..."""
+        self._worker_errors.of(_REGULAR, _HTTP, kind).inc()
+
+    def retried(self, endpoint: str, attempt: int, backoff_s: float) -> None:
+        """Attempt number `attempt` is followed by another one after `backoff_s`."""
+        self._retries.of(_REGULAR, endpoint).inc()
+        self._backoff.of(str(attempt)).observe(backoff_s)
+
+    def retries_exhausted(self, endpoint: str) -> None:
+        """The last attempt failed too."""
+        self._retries_exhausted.of(_REGULAR, endpoint).inc()
+
+    # --- workers -------------------------------------------------------------------------
+
+    def breaker_outcome(self, worker: Worker, success: bool) -> None:
+        """A breaker saw an outcome."""
+        outcome = "success" if success else "failure"
+        self._breaker_outcomes.of(worker.url, outcome).value += 1
+
+    def breaker_moved(self, url: str, old: BreakerState, new: BreakerState) -> None:
+        """A breaker changed state."""
+        self._breaker_moves.of(url, old.name.lower(), new.name.lower()).inc()
+
+    def breaker_readmitted(self, worker: Worker) -> None:
+        """A health promotion let an open breaker try again."""
+        self._readmissions.of(worker.url).inc()
+
+    def probed(self, healthy: bool) -> None:
+        """A health probe has an answer."""
+        self._health_checks.of(_REGULAR, "success" if healthy else "failure").inc()
+
+    def worker_removed(self, worker: Worker) -> None:
+        """A removed worker's gauges say so."""
+        self._worker_health.of(worker.url).set(_REMOVED)
+        self._breaker_state.of(worker.url).set(_REMOVED)
+        for family in (self._worker_active, self._breaker_failures, self._breaker_successes):
+            family.of(worker.url).set(0)
+
+    def watch(self, registry: Registry) -> None:
+        """Refresh the worker gauges from `registry` at each scrape."""
+        self.exposition.on_scrape(lambda: self._refresh(registry))
+
+    def _refresh(self, registry: Registry) -> None:
+        snapshot = registry.snapshot
+        for worker in snapshot.workers:
+            self._worker_active.of(worker.url).set(worker.load)
+            self._worker_health.of(worker.url).set(worker.status is WorkerStatus.READY)
+            self._breaker_state.of(worker.url).set(worker.breaker.state)
+            self._breaker_failures.of(worker.url).set(worker.breaker.failures)
+            self._breaker_successes.of(worker.url).set(worker.breaker.successes)
+        sizes = {model: len(workers) for model, workers in snapshot.by_model.items()}
+        if snapshot.wildcard:
+            sizes["unknown"] = len(snapshot.wildcard)
+        for model, size in sizes.items():
+            label = self.model_label(model, served=True)
+            self._pool_size.of(_REGULAR, _HTTP, label).set(size)
