@@ -1,0 +1,1 @@
+"""What makes settings invalid, one module per topic; `validation` puts them in order."""
