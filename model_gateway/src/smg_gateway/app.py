@@ -17,7 +17,7 @@ from random import Random
 from smg_policies import create_policy
 from starlette.routing import BaseRoute
 
-from .admin import Readiness, information_routes, probe_routes
+from .admin import Readiness, cancel_route, information_routes, probe_routes
 from .admission import DataPlaneKeys, RequestIds
 from .dialects import RELAY_ROUTES, RelayRoute
 from .edge import AsgiCycle, EdgeConnection
@@ -75,13 +75,14 @@ class Gateway:
         self.telemetry = Telemetry(settings.prometheus_duration_buckets)
         self.registry = Registry()
         self.registry.on_change(self._registry_changed)
-        self.telemetry.watch(self.registry)
+        self.telemetry.watch(self.registry, lambda: self.active_requests)
         self.readiness = Readiness(self.registry)
         aliases = dict(settings.model_alias)
         self.lane = self._relay_lane(aliases)
         routes: list[BaseRoute] = [
             *probe_routes(self.readiness),
             *information_routes(self.registry, aliases),
+            cancel_route(self.registry, self._keys),
         ]
         post_only = {route.path for route in RELAY_ROUTES.values()}
         self._front: AsgiApp = Front(
@@ -112,6 +113,7 @@ class Gateway:
             clock=self._clock,
             rng=self._rng,
             on_finished=self._exchange_finished,
+            on_refused=self._request_refused,
         )
 
     @property
@@ -278,6 +280,19 @@ class Gateway:
             self.lane.answer(request, client, route, refusal)
             return None
         return self.lane.start(request, client, route)
+
+    def _request_refused(
+        self, request: InboundRequest, route: RelayRoute, error: ErrorRecord
+    ) -> None:
+        if self._access.enabled():
+            self._access.write(
+                method="POST",
+                path=route.path,
+                status=error.status,
+                duration_s=self._clock() - request.started,
+                request_id=request.id,
+                error_code=error.code or "",
+            )
 
     def _exchange_finished(self, exchange: Exchange, status: int, error_code: str) -> None:
         if not self._access.enabled():

@@ -80,11 +80,9 @@ class Front:
                 series.duration_s.observe(self._clock() - request.started)
             await send(message)
 
-        self._telemetry.http_active.value += 1
         try:
             await self._app(scope, receive, send_with_id)
         finally:
-            self._telemetry.http_active.value -= 1
             self._telemetry.responded(self._template(scope), status, code)
             if self._access.enabled():
                 self._access.write(

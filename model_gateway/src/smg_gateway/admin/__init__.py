@@ -1,6 +1,7 @@
 """Routes that the gateway answers itself."""
 
+from .cancellation import cancel_route
 from .information import information_routes
 from .probes import Readiness, probe_routes
 
-__all__ = ("Readiness", "information_routes", "probe_routes")
+__all__ = ("Readiness", "cancel_route", "information_routes", "probe_routes")

@@ -10,7 +10,8 @@ import time
 from typing import Any, cast
 
 import msgspec
-from smg_protocols import Intake
+
+from .view import RequestView
 
 
 class _Document(msgspec.Struct):
@@ -34,15 +35,15 @@ class RerankRequest(msgspec.Struct, omit_defaults=True):
 
     query: str
     documents: list[str]
-    model: str
     return_documents: bool
+    model: str | None = None
     rid: str | list[str] | None = None
     user: str | None = None
     top_k: int | None = None
     top_n: int | None = None
 
 
-def rerank_request(intake: Intake) -> bytes:
+def rerank_request(intake: RequestView) -> bytes:
     """The worker's request body."""
     request = cast(Any, intake.request)
     top_k = getattr(request, "top_k", None)
@@ -50,7 +51,7 @@ def rerank_request(intake: Intake) -> bytes:
         RerankRequest(
             query=request.query,
             documents=request.documents,
-            model=intake.model or "unknown",
+            model=intake.model,
             return_documents=_returns_documents(intake),
             rid=getattr(request, "rid", None),
             user=getattr(request, "user", None),
@@ -60,7 +61,7 @@ def rerank_request(intake: Intake) -> bytes:
     )
 
 
-def rerank_answer(intake: Intake, body: bytes) -> bytes:
+def rerank_answer(intake: RequestView, body: bytes) -> bytes:
     """The client's answer; raises ValueError when `body` is no list of results."""
     try:
         found = msgspec.json.decode(body, type=list[_Result] | _Results)
@@ -80,7 +81,7 @@ def rerank_answer(intake: Intake, body: bytes) -> bytes:
     })
 
 
-def _returns_documents(intake: Intake) -> bool:
+def _returns_documents(intake: RequestView) -> bool:
     wanted = getattr(intake.request, "return_documents", True)
     return True if wanted is None else bool(wanted)
 

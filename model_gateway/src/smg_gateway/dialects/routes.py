@@ -6,10 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from smg_protocols import Dialect, Intake
+from smg_protocols import Dialect, read_intake
 
 from ..errors import Envelope
+from .generic import read_generic
 from .rerank import rerank_answer, rerank_request
+from .transcription import read_transcription
+from .view import RequestView
+
+Reader = Callable[[bytes, bytes | None], RequestView]
+"""From body and content-type to the routing view; raises `smg_protocols.RequestInvalid`."""
 
 COMMENT_FRAME = b": keep-alive\n\n"
 PING_FRAME = b'event: ping\ndata: {"type": "ping"}\n\n'
@@ -25,7 +31,7 @@ class RelayRoute:
     """
 
     path: str
-    dialect: Dialect
+    read: Reader
     endpoint: str
     id_prefix: str = "req-"
     upstream_path: bytes
@@ -33,8 +39,15 @@ class RelayRoute:
     retryable: bool = True
     names_worker: bool = True
     keepalive_frame: bytes = COMMENT_FRAME
-    upstream_body: Callable[[Intake], bytes] | None = None
-    reshape: Callable[[Intake, bytes], bytes] | None = None
+    upstream_body: Callable[[RequestView], bytes] | None = None
+    reshape: Callable[[RequestView, bytes], bytes] | None = None
+
+
+def _json(dialect: Dialect) -> Reader:
+    def read(body: bytes, content_type: bytes | None) -> RequestView:
+        return read_intake(dialect, body, content_type=content_type)
+
+    return read
 
 
 def _route(
@@ -47,7 +60,7 @@ def _route(
 ) -> RelayRoute:
     return RelayRoute(
         path=path,
-        dialect=dialect,
+        read=_json(dialect),
         endpoint=endpoint,
         id_prefix=id_prefix,
         upstream_path=path.encode(),
@@ -59,13 +72,17 @@ def _route(
 def _rerank(path: str, dialect: Dialect) -> RelayRoute:
     return RelayRoute(
         path=path,
-        dialect=dialect,
+        read=_json(dialect),
         endpoint="rerank",
         upstream_path=b"/v1/rerank",
         names_worker=False,
         upstream_body=rerank_request,
         reshape=rerank_answer,
     )
+
+
+def _relayed_as_is(path: str, endpoint: str) -> RelayRoute:
+    return RelayRoute(path=path, read=read_generic, endpoint=endpoint, upstream_path=path.encode())
 
 
 _ALL = (
@@ -91,6 +108,15 @@ _ALL = (
     _route("/v1/classify", Dialect.CLASSIFY, "other"),
     _rerank("/rerank", Dialect.RERANK),
     _rerank("/v1/rerank", Dialect.V1_RERANK),
+    _relayed_as_is("/v1/decisions", "decisions"),
+    _relayed_as_is("/v1/systemone", "systemone"),
+    RelayRoute(
+        path="/v1/audio/transcriptions",
+        read=read_transcription,
+        endpoint="audio_transcriptions",
+        upstream_path=b"/v1/audio/transcriptions",
+        retryable=False,
+    ),
 )
 
 RELAY_ROUTES: Mapping[bytes, RelayRoute] = MappingProxyType({

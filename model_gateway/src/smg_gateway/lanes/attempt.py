@@ -79,7 +79,7 @@ class Attempt:
     def failed(self, error: UpstreamError) -> None:
         if self._exchange is None:
             return
-        if error.fault is UpstreamFault.DROPPED and not self._resent:
+        if error.fault is UpstreamFault.DROPPED and self._may_resend():
             # The worker may have closed an idle connection just as the request went out. Nothing
             # came back, so the same request goes out once more on a connection of its own.
             self._resent = True
@@ -90,6 +90,12 @@ class Attempt:
         self._fail(error)
 
     # --- internals -----------------------------------------------------------------------
+
+    def _may_resend(self) -> bool:
+        exchange, connection = self._exchange, self.connection
+        if self._resent or exchange is None or connection is None:
+            return False
+        return exchange.route.retryable or connection.reused
 
     def _fail(self, error: UpstreamError) -> None:
         exchange = self._exchange

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from smg_policies import RoutingRequest
-from smg_protocols import Intake
 
-from ..dialects import RelayRoute
+from ..dialects import RelayRoute, RequestView
 from ..errors import (
     NO_AVAILABLE_WORKERS,
     Envelope,
@@ -97,7 +96,7 @@ class Exchange:
         request: InboundRequest,
         client: Client,
         route: RelayRoute,
-        intake: Intake,
+        intake: RequestView,
         routing: RoutingRequest,
         workers: Sequence[Worker],
         model_label: str,

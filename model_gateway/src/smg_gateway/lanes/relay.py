@@ -9,9 +9,9 @@ from random import Random
 
 import msgspec
 from smg_policies import RoutingRequest
-from smg_protocols import Intake, RequestInvalid, check_anthropic_version, read_intake
+from smg_protocols import RequestInvalid, check_anthropic_version
 
-from ..dialects import RelayRoute
+from ..dialects import RelayRoute, RequestView
 from ..errors import Envelope, ErrorRecord, Kind, model_not_found, render
 from ..observability.logs import get_logger
 from ..observability.telemetry import Telemetry
@@ -54,10 +54,12 @@ class RelayLane:
         clock: Callable[[], float],
         rng: Random,
         on_finished: Callable[[Exchange, int, str], None],
+        on_refused: Callable[[InboundRequest, RelayRoute, ErrorRecord], None],
     ) -> None:
         self._config = config
         self._registry = registry
         self._on_finished = on_finished
+        self._on_refused = on_refused
         self._log = get_logger("smg_gateway.lanes.relay")
         self.selector = selector
         self.retry = retry
@@ -76,9 +78,7 @@ class RelayLane:
                 version = request.fields.get(b"anthropic-version")
                 if version is not None:
                     check_anthropic_version(version)
-            intake = read_intake(
-                route.dialect, request.body, content_type=request.fields.get(b"content-type")
-            )
+            intake = route.read(request.body, request.fields.get(b"content-type"))
             body = route.upstream_body(intake) if route.upstream_body else request.body
         except RequestInvalid as invalid:
             self.answer(request, client, route, _record(invalid))
@@ -110,6 +110,7 @@ class RelayLane:
         series = self.telemetry.path_series("POST", route.path)
         series.duration_s.observe(self.clock() - request.started)
         self.telemetry.responded(route.path, error.status, error.code or "")
+        self._on_refused(request, route, error)
         client.respond(error.status, headers, body)
 
     async def run(self) -> None:
@@ -166,7 +167,7 @@ class RelayLane:
         self._on_finished(exchange, status, error_code)
 
     def _routing(
-        self, request: InboundRequest, intake: Intake, model: str | None
+        self, request: InboundRequest, intake: RequestView, model: str | None
     ) -> RoutingRequest:
         key = None
         for name in self._config.routing_key_headers:

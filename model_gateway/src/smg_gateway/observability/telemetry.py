@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ..workers import BreakerState, Registry, Worker, WorkerStatus
@@ -68,7 +68,7 @@ class Telemetry:
             "Responses that have gone out, or whose client left.",
             ("path", "status_code", "error_code"),
         )
-        self.http_active = gauge("smg_http_connections_active", "Requests being handled.").of()
+        self._http_active = gauge("smg_http_connections_active", "Requests being handled.").of()
         self._connection_timeouts = counter(
             "smg_http_connection_timeouts_total",
             "Connections closed without a request.",
@@ -221,6 +221,10 @@ class Telemetry:
         """A routed request ended in an error status."""
         self._router_errors.of(_HTTP, _REGULAR, _HTTP, model, endpoint, error_type(status)).inc()
 
+    def requests_total(self) -> float:
+        """Routed requests of all models and endpoints so far."""
+        return sum(series.requests.value for series in self._router_series.values())
+
     def upstream_responded(self, status: int, error_code: str = "") -> None:
         """A worker answered, or the gateway in its place."""
         self._upstream_responses.of(_HTTP, str(status), error_code).value += 1
@@ -272,11 +276,12 @@ class Telemetry:
         for family in (self._worker_active, self._breaker_failures, self._breaker_successes):
             family.of(worker.url).set(0)
 
-    def watch(self, registry: Registry) -> None:
-        """Refresh the worker gauges from `registry` at each scrape."""
-        self.exposition.on_scrape(lambda: self._refresh(registry))
+    def watch(self, registry: Registry, active_requests: Callable[[], int]) -> None:
+        """Refresh the gauges of live state at each scrape."""
+        self.exposition.on_scrape(lambda: self._refresh(registry, active_requests()))
 
-    def _refresh(self, registry: Registry) -> None:
+    def _refresh(self, registry: Registry, active_requests: int) -> None:
+        self._http_active.set(active_requests)
         snapshot = registry.snapshot
         for worker in snapshot.workers:
             self._worker_active.of(worker.url).set(worker.load)
