@@ -72,8 +72,7 @@ async def test_smuggling_shapes_are_refused_and_the_connection_closed(
         (b"GET /%b HTTP/1.1\r\n\r\n" % (b"a" * 40_000), 414),
         (b"GET / HTTP/1.1\r\nx: %b\r\n\r\n" % (b"a" * 70_000), 431),
         (b"GET / HTTP/1.1\r\n" + b"x: 1\r\n" * 300 + b"\r\n", 431),
-        (b"GET /health HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n", 501),
-        (b"CONNECT a:80 HTTP/1.1\r\n\r\n", 501),
+        (b"CONNECT a:80 HTTP/1.1\r\n\r\n", 404),
     ],
 )
 async def test_heads_that_cannot_be_served_get_their_status(
@@ -207,6 +206,16 @@ async def test_a_half_closed_request_does_no_harm(start: Any, worker: Any) -> No
         async with asyncio.timeout(5):
             while running.listener.connections:
                 await asyncio.sleep(0.005)
+
+
+async def test_an_offered_upgrade_is_declined_by_a_plain_answer(start: Any, worker: Any) -> None:
+    offer = b"GET /health HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\nPRI * HTTP/2.0"
+
+    async with start(worker) as running:
+        answer = await running.raw(offer)
+
+    assert status_of(answer) == 200
+    assert b"connection: close" in answer and answer.endswith(b"OK")
 
 
 async def test_head_requests_get_a_head(start: Any, worker: Any) -> None:

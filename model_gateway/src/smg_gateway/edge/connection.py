@@ -327,7 +327,11 @@ class EdgeConnection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._refuse(_bad_request(501, "upgrade", "No protocol upgrade is offered here"))
+            # The offer is declined by answering as if it had not been made (RFC 9110, 7.8); what
+            # follows the head may be another protocol, so this is the connection's last answer.
+            self._keep_alive = False
+            if not self._answering:
+                self._close()
         except httptools.HttpParserCallbackError as error:
             refused = error.__context__
             if not isinstance(refused, _Refused):
