@@ -87,7 +87,7 @@ class RelayEndpoint:
             return
         job = client.job = self._relay(request, client, route)
         async with asyncio.TaskGroup() as group:
-            watch = group.create_task(_watch(receive, job)) if job is not None else None
+            watch = group.create_task(_watch(receive, job, client)) if job is not None else None
             try:
                 whole = await client.pump(send)
             finally:
@@ -99,8 +99,9 @@ class RelayEndpoint:
             raise ResponseBroken("the worker failed in mid-response")
 
 
-async def _watch(receive: Receive, job: Job) -> None:
-    """Tell the job when the client leaves."""
+async def _watch(receive: Receive, job: Job, client: AsgiClient) -> None:
+    """Tell the job when the client leaves, and stop sending."""
     while (await receive())["type"] != "http.disconnect":
         pass
     job.client_left()
+    client.abandon()

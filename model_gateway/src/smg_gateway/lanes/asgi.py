@@ -70,6 +70,12 @@ class AsgiClient:
         self._done = True
         self._put({"type": "http.response.body", "body": body, "more_body": False})
 
+    def abandon(self) -> None:
+        """The client has left: whatever waits to be sent is dropped and `pump` ends."""
+        self._outbox.clear()
+        self._done = True
+        self._wake.set()
+
     async def pump(self, send: Callable[[Message], Awaitable[None]]) -> bool:
         """Send until the response has ended; False when it was broken off."""
         while True:
