@@ -110,3 +110,64 @@ async def test_under_a_foreign_server(anyio_backend: object) -> None:
                 await stalls_with_bounded_buffers(hose, port)
             finally:
                 server.should_exit = True
+
+
+async def test_a_connection_paused_by_a_slow_client_serves_the_next_one(
+    start: Any, http: Any
+) -> None:
+    """The worker's last bytes fill the client's buffer; its connection must not stay paused."""
+    big = b"a" * 4_000_000
+    served = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal served
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                body = b"{}"
+                if head.startswith(b"POST"):
+                    await reader.readexactly(len(BODY))
+                    body, served = big, served + 1
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with start(url) as running:
+        for _ in range(8):
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", running.listener.port, limit=1024
+            )
+            writer.write(REQUEST)
+            await reader.readuntil(b"\r\n\r\n")
+            async with asyncio.timeout(5):
+                assert await reader.readexactly(len(big)) == big
+            writer.close()
+        await running.settled()
+        (worker,) = running.gateway.registry.snapshot.workers
+        assert worker.pool.statistics().open == worker.pool.statistics().idle == 1
+    assert served == 8
+    server.close()
+
+
+async def test_a_client_that_pipelines_without_reading_is_answered_no_further(
+    start: Any, worker: Any
+) -> None:
+    async with start(worker, request_timeout_secs=30) as running:
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", running.listener.port, limit=1024
+        )
+        request = REQUEST.replace(b'"any"', b'"mock-model"').replace(
+            b"content-length: %d" % len(BODY), b"content-length: %d" % (len(BODY) + 7)
+        )
+        for _ in range(4000):
+            writer.write(request)
+        before = -1
+        async with asyncio.timeout(30):
+            while before != len(worker.requests):
+                before = len(worker.requests)
+                await asyncio.sleep(0.5)
+        assert before < 4000
+        writer.transport.abort()
+        await running.settled()

@@ -85,17 +85,16 @@ class Server:
         clock = time.monotonic
         self.main = Listener(
             self.gateway,
-            host=settings.host,
+            host=settings.bind_host,
             port=settings.port,
             limits=edge_limits(settings),
             clock=clock,
             tls=server_tls(settings),
         )
-        metrics_host = settings.prometheus_host or ("::" if ":" in settings.host else "0.0.0.0")
         self.pages = [
             Listener(
                 PageHandler(self.gateway, metrics=True),
-                host=metrics_host,
+                host=settings.metrics_bind_host,
                 port=settings.prometheus_port,
                 limits=PROBE_LIMITS,
                 clock=clock,
@@ -105,7 +104,7 @@ class Server:
             self.pages.append(
                 Listener(
                     PageHandler(self.gateway, metrics=False),
-                    host=settings.host,
+                    host=settings.bind_host,
                     port=settings.health_check_port,
                     limits=PROBE_LIMITS,
                     clock=clock,

@@ -87,6 +87,7 @@ class EdgeConnection(asyncio.Protocol):
         self._idle = True
         # The request being answered.
         self._answering = False
+        self._choked = False
         self._turn = 0
         self._waiting: deque[tuple[InboundRequest, bool, bool]] = deque()
         self._early: list[bytes] = []
@@ -120,7 +121,7 @@ class EdgeConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._closing:
             return
-        if self._answering:
+        if self._answering or self._choked:
             self._read_early(data)
             return
         self._feed(data)
@@ -140,12 +141,16 @@ class EdgeConnection(asyncio.Protocol):
             job.client_left()
 
     def pause_writing(self) -> None:
+        self._choked = True
         if self._job is not None:
             self._job.pause()
 
     def resume_writing(self) -> None:
+        self._choked = False
         if self._job is not None:
             self._job.resume()
+        elif not self._answering and not self._closing:
+            self._take_next()
 
     # --- parser callbacks ----------------------------------------------------------------
 
@@ -213,7 +218,7 @@ class EdgeConnection(asyncio.Protocol):
         self._idle = True
         keep_alive = self._parser.should_keep_alive()
         http_1_1 = self._parser.get_http_version() == "1.1"
-        if self._answering:
+        if self._answering or self._choked:
             self._waiting.append((request, keep_alive, http_1_1))
         else:
             self._begin_answer(request, keep_alive, http_1_1)
@@ -358,6 +363,8 @@ class EdgeConnection(asyncio.Protocol):
         # A job that ended at once may have made way for the next one already.
         if self._answering and self._turn == turn:
             self._job = job
+            if self._choked and job is not None:
+                job.pause()
 
     def _next(self) -> None:
         """The response is out: go on with what has been read early, or wait, or close."""
@@ -367,6 +374,11 @@ class EdgeConnection(asyncio.Protocol):
             return
         self._answering = False
         self._reading_since = self._listener.clock()
+        # A client that does not read its answers gets no further ones prepared.
+        if not self._choked:
+            self._take_next()
+
+    def _take_next(self) -> None:
         if self._waiting:
             self._begin_answer(*self._waiting.popleft())
         elif self._early:

@@ -285,11 +285,15 @@ class Exchange:
         self._timer = None
         lane = self._lane
         decision = lane.selector.select(self.routing, self.workers, self._tried)
+        self._attempt_number += 1
         if decision is None:
-            self.refuse(NO_AVAILABLE_WORKERS)
+            # Where workers come and go, one may be back before the attempts are used up.
+            if self._tried and lane.retry.retries_failure(self._attempt_number):
+                self._schedule_retry()
+            else:
+                self.refuse(NO_AVAILABLE_WORKERS)
             return
         worker = chosen(decision)
-        self._attempt_number += 1
         self._tried.append(worker)
         lane.telemetry.selected(self.model_label, decision.policy)
         lane.telemetry.sent(worker, self.model_label)
@@ -332,6 +336,8 @@ class Exchange:
         """Send the head: from here on the status is spent."""
         self.stage = Stage.RELAYING
         self._stream = connection
+        # No retry will need it again, and a stream may last for minutes.
+        self._body = self.request.body = b""
         self._status = connection.status
         lane, client = self._lane, self._client
         headers = response_headers(connection.headers)

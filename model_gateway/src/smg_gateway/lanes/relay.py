@@ -119,9 +119,16 @@ class RelayLane:
             await asyncio.sleep(TICK_S)
             now = self.clock()
             for exchange in list(self.active):
-                exchange.tick(now)
+                self._tick(exchange, now)
             for worker in self._registry.snapshot.workers:
                 worker.pool.sweep()
+
+    def _tick(self, exchange: Exchange, now: float) -> None:
+        try:
+            exchange.tick(now)
+        except Exception as error:  # noqa: BLE001 - one exchange's defect must not stop the clock of all others
+            self._log.error("exchange failed", request_id=exchange.request.id, exc_info=error)
+            exchange.client_left()
 
     def call_later(self, delay_s: float, action: Callable[[], None]) -> asyncio.TimerHandle:
         """Run `action` on the event loop after a pause."""

@@ -92,6 +92,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._heads_skipped = 0
         self._reusable = True
         self._excess = False
+        self._paused = False
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "busy" if self._receiver else "idle"
@@ -134,16 +135,19 @@ class UpstreamConnection(asyncio.Protocol):
 
         A response that is longer than `max_bytes` closes the connection instead.
         """
+        self.resume_reading()
         _Drain(self, max_bytes)
 
     def pause_reading(self) -> None:
         """Stop reading until `resume_reading`: the client cannot take more."""
-        if not self.closed:
+        if not self._paused and not self.closed:
+            self._paused = True
             cast(asyncio.Transport, self._transport).pause_reading()
 
     def resume_reading(self) -> None:
         """Read on."""
-        if not self.closed:
+        if self._paused and not self.closed:
+            self._paused = False
             cast(asyncio.Transport, self._transport).resume_reading()
 
     def attach(self, receiver: Receiver) -> None:
@@ -280,6 +284,8 @@ class UpstreamConnection(asyncio.Protocol):
     def _finish(self) -> None:
         receiver, self._receiver = cast(Receiver, self._receiver), None
         self.sink = _ignore
+        # The last bytes may have filled the client's buffer; the next exchange is somebody else's.
+        self.resume_reading()
         self.pool.release(self, reusable=self._reusable)
         receiver.completed()
 

@@ -69,7 +69,11 @@ class Registrar:
                 group.create_task(self._register(url))
 
     async def _register(self, url: str) -> None:
-        pool = self._create_pool(url)
+        try:
+            pool = self._create_pool(url)
+        except ValueError as error:
+            self._on_failed(url, str(error))
+            return
         deadline = self._clock() + self._config.startup_timeout_s
         pause_s = FIRST_PAUSE_S
         reason = "no attempt was made"

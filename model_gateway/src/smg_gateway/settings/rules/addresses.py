@@ -22,6 +22,9 @@ _SCHEMES = ("http://", "https://", "grpc://", "grpcs://", "ipc://")
 _HOST_CHARACTERS = re.compile(r"[^\x00-\x20#%/:<>?@\[\\\]^|\x7f]+")
 
 
+_CREDENTIALS = re.compile(r"//[^/@]*@")
+
+
 def check_worker_urls(settings: Settings) -> None:
     """The URLs that the mode of operation uses; discovery uses none."""
     if is_discovering(settings):
@@ -29,7 +32,7 @@ def check_worker_urls(settings: Settings) -> None:
     for url in urls_in_use(settings):
         reason = worker_url_error(url)
         if reason is not None:
-            raise ConfigError.value("worker_url", url, reason)
+            raise ConfigError.value("worker_url", _CREDENTIALS.sub("//***@", url), reason)
     if is_disaggregated(settings):
         for worker in (*(settings.encode or ()), *(settings.prefill or ())):
             port = worker.bootstrap_port
@@ -68,6 +71,9 @@ def _authority_error(url: str) -> str | None:
         return "invalid IPv6 address"
     if not parts.hostname:
         return "empty host"
+    if "@" in parts.netloc:
+        # URLs show up in headers, metrics and logs; credentials must not.
+        return "credentials do not belong into a worker URL, use --api-key"
     return _host_error(parts) or _port_error(parts)
 
 
