@@ -22,9 +22,24 @@ from smg_gateway.settings import Settings
 from smg_gateway.upstream import UpstreamConnection
 from smg_protocols import Dialect, read_intake
 
-WORDS = (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi".split()
-)
+WORDS = [
+    "alpha",
+    "beta",
+    "gamma",
+    "delta",
+    "epsilon",
+    "zeta",
+    "eta",
+    "theta",
+    "iota",
+    "kappa",
+    "lambda",
+    "mu",
+    "nu",
+    "xi",
+    "omicron",
+    "pi",
+]
 
 
 def prompt(words: int) -> str:

@@ -155,7 +155,7 @@ async def test_a_client_that_pipelines_without_reading_is_answered_no_further(
     start: Any, worker: Any
 ) -> None:
     async with start(worker, request_timeout_secs=30) as running:
-        reader, writer = await asyncio.open_connection(
+        _reader, writer = await asyncio.open_connection(
             "127.0.0.1", running.listener.port, limit=1024
         )
         request = REQUEST.replace(b'"any"', b'"mock-model"').replace(

@@ -13,7 +13,7 @@ from .workers import BreakerConfig, HealthConfig, RegistrationConfig
 def retry_policy(settings: Settings) -> RetryPolicy:
     """Attempts and backoff."""
     return RetryPolicy(
-        max_attempts=1 if settings.disable_retries else settings.retry_max_retries,
+        max_attempts=settings.attempt_limit,
         initial_backoff_s=settings.retry_initial_backoff_ms / 1e3,
         max_backoff_s=settings.retry_max_backoff_ms / 1e3,
         multiplier=settings.retry_backoff_multiplier,
