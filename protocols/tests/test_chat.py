@@ -56,6 +56,8 @@ def code_and_param(refusal: RequestInvalid) -> tuple[str | None, str | None]:
         {"tools": [F], "tool_choice": "required"},
         {"tools": [F], "tool_choice": F},
         {"functions": [{"name": "f"}], "function_call": {"name": "f"}},
+        {"functions": [{"name": "f"}], "function_call": "none", "sampling_seed": 2**64 - 1},
+        {"functions": [{"name": "f"}], "function_call": {"name": "f"}, "sampling_seed": 2**63},
         {"tools": [{"type": "anything", "function": {"name": "bad name!"}}]},
         {"reasoning_effort": "none"},
         {"reasoning_effort": 3},

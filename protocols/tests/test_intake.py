@@ -1,6 +1,8 @@
 """The door: content types, the limits of the close look, and what an intake tells."""
 
+import inspect
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from smg_protocols import Dialect, RequestInvalid, read_intake
 from smg_protocols.contracts import CONTRACTS
-from smg_protocols.fast_path import CLOSE_LOOK_LIMIT_BYTES
+from smg_protocols.document import CLOSE_LOOK_LIMIT_BYTES
 
 JSON = b"application/json"
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
@@ -113,6 +115,27 @@ def test_nesting_ends_at_the_limit(depth: int, opening: str, closing: str) -> No
         assert "recursion limit exceeded" in refusal.message
 
 
+def test_a_caller_with_little_stack_left_gets_a_refusal_too() -> None:
+    depth, frame = 0, inspect.currentframe()
+    while frame is not None:
+        depth, frame = depth + 1, frame.f_back
+    block: dict[str, Any] = {"type": "text", "text": "x"}
+    for _ in range(40):
+        source = {"type": "content", "content": [block]}
+        block = {"type": "document", "source": source}
+    message = {"role": "user", "content": [block]}
+    body = json.dumps({"model": "m", "max_tokens": 1, "messages": [message]}).encode()
+
+    def descend(frames: int) -> object:
+        if frames:
+            return descend(frames - 1)
+        return read_intake(Dialect.MESSAGES, body, content_type=JSON)
+
+    assert descend(0)
+    with pytest.raises(RequestInvalid, match="recursion limit exceeded"):
+        descend(sys.getrecursionlimit() - depth - 60)
+
+
 def test_many_brackets_side_by_side_are_not_deep() -> None:
     assert passes(json.dumps({**CHAT, "x": [[]] * 500, "top_k": -1}).encode())
 
@@ -144,6 +167,12 @@ def test_a_missing_member_is_noticed_where_its_object_ends() -> None:
     body = b'{"model": "m", "messages": [{"role": "user"}], "n": 1}'
 
     assert refusal_of(body).message.endswith("missing field `content` at line 1 column 44")
+
+
+def test_errors_in_very_long_bodies_point_at_the_end() -> None:
+    body = json.dumps({"n": "x", **CHAT, "filler": "x" * 2**20}).encode()
+
+    assert refusal_of(body).message.endswith(f"at line 1 column {len(body)}")
 
 
 def test_long_texts_are_not_sent_back_whole() -> None:

@@ -38,7 +38,18 @@ def test_every_form_of_input_passes_and_gives_its_text(value: Any, text: str) ->
 
 @pytest.mark.parametrize(
     "value",
-    ["", " ", [], {"type": "text"}, [{"type": "image"}], [{"role": "user"}], [{"content": " "}]],
+    [
+        "",
+        " ",
+        [],
+        {"type": "text"},
+        [{"type": "image"}],
+        {"type": "google_search_call"},
+        {"type": "url_context_result"},
+        [{"role": "user"}],
+        [{"content": " "}],
+        [{"content": []}],
+    ],
     ids=str,
 )
 def test_empty_input_is_refused(value: Any) -> None:

@@ -10,6 +10,9 @@ HELLO = [{"role": "user", "content": "hi"}]
 F = {"name": "f", "input_schema": {"type": "object"}}
 CALL = {"role": "assistant", "content": [{"type": "tool_use", "id": "c", "name": "f", "input": {}}]}
 RESULT = {"type": "tool_result", "tool_use_id": "c", "content": "x"}
+RESULT_TURN = {"role": "user", "content": [RESULT]}
+OTHER_CALL = {**CALL, "content": [{"type": "tool_use", "id": "d", "name": "f", "input": {}}]}
+OTHER_RESULT_TURN = {"role": "user", "content": [{**RESULT, "tool_use_id": "d"}]}
 TOOLSET = {"type": "mcp_toolset", "mcp_server_name": "s"}
 SERVER = {"name": "s", "url": "http://127.0.0.1:9/"}
 
@@ -44,6 +47,7 @@ def refuse(**changes: Any) -> RequestInvalid:
         {"tool_choice": {"type": "none"}},
         {"messages": [{"role": "system", "content": "s"}, *HELLO]},
         {"messages": [*HELLO, CALL, {"role": "user", "content": [RESULT]}]},
+        {"messages": [*HELLO, CALL, OTHER_CALL, RESULT_TURN, OTHER_RESULT_TURN]},
         {"messages": [*HELLO, {"role": "assistant", "content": ""}]},
         {"metadata": {"user_id": "u"}, "service_tier": "standard_only", "unknown": 1},
     ],
@@ -109,6 +113,8 @@ def test_broken_rules_are_told_in_words(changes: dict[str, Any], message: str) -
         ({"tools": [{**F, "name": "bad name"}]}, "invalid_tool_name"),
         ({"tools": [{**F, "input_schema": {"type": "array"}}]}, "invalid_input_schema_type"),
         ({"messages": [{"role": "user", "content": [RESULT]}]}, "unexpected_tool_use_id"),
+        ({"messages": [CALL, RESULT_TURN, OTHER_CALL, RESULT_TURN]}, "unexpected_tool_use_id"),
+        ({"messages": [CALL, RESULT_TURN, RESULT_TURN]}, "duplicate_tool_result"),
         (
             {"messages": [*HELLO, CALL, {"role": "user", "content": [RESULT, RESULT]}]},
             "duplicate_tool_result",

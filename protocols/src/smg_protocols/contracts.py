@@ -30,7 +30,7 @@ Decode = Callable[[bytes], Any]
 class Contract:
     """How one dialect is decoded, checked and looked at.
 
-    `decoders` are tried in order, each with a type that accepts only what upstream accepts.
+    `decoders` are tried in order, each with a type that accepts nothing but good bodies.
     `second_look` says that a decoded request must still be diagnosed; it may be wrong in that
     direction only. `combination` finds the first broken rule across fields. `plain` is true for
     routes whose errors are plain text.

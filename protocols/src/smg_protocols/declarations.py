@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import msgspec
 
@@ -164,9 +164,9 @@ def _read_nothing(value: object, trail: Any) -> object:
     return None
 
 
-_NOTHING = Custom(_read_nothing)
-_ANY_OBJECT = Custom(_read_any_object)
-_SCALARS: dict[Any, Shape] = {
+_NOTHING: Final = Custom(_read_nothing)
+_ANY_OBJECT: Final = Custom(_read_any_object)
+_SCALARS: Final[dict[Any, Shape]] = {
     str: Text(),
     bool: Boolean(),
     msgspec.Raw: Anything(),

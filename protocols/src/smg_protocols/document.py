@@ -13,12 +13,26 @@ import msgspec
 
 from smg_protocols.faults import SyntaxFault, Trail
 
-__all__ = ("Members", "line_and_column", "looks_deep", "position_after", "read_document", "thaw")
+__all__ = (
+    "CLOSE_LOOK_LIMIT_BYTES",
+    "Members",
+    "line_and_column",
+    "looks_deep",
+    "position_after",
+    "read_document",
+    "thaw",
+)
 
 _Scan = Callable[[str, int], tuple[Any, int]]
 
 # serde_json, whose answers clients know, stops when the 128th container opens.
 DEPTH_LIMIT: Final = 128
+# Some things cost a further scan of the body: repeated keys, broken UTF-8 in members that
+# nobody reads, exact depth. They are refused up to this size; beyond it the last of repeated
+# keys counts, as it does for the workers, and only the usual shape of deep bodies is noticed.
+CLOSE_LOOK_LIMIT_BYTES: Final = 16 * 1024
+# Beyond this, errors do not say where in the body they were met: finding out reads it again.
+LOCATED_LIMIT_BYTES: Final = 1024 * 1024
 
 _SKIP: Final = msgspec.json.Decoder(msgspec.Raw)
 _TOKENS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
@@ -60,7 +74,8 @@ def read_document(body: bytes) -> object:
         raise _syntax_fault(body, str(error)) from None
     except UnicodeDecodeError as error:
         raise SyntaxFault("invalid unicode code point", error.start) from None
-    _check_depth(text)
+    if len(body) <= CLOSE_LOOK_LIMIT_BYTES or looks_deep(body):
+        _check_depth(text)
     try:
         return json.loads(text, object_pairs_hook=Members, parse_int=_integer, parse_float=_float)
     except RecursionError:
@@ -87,8 +102,11 @@ def thaw(value: object) -> object:
 def position_after(body: bytes, trail: Trail) -> int:
     """Return how many bytes a streaming reader has read when the value at `trail` ends.
 
-    When the trail leads nowhere the position is that of the last value met on the way.
+    When the trail leads nowhere the position is that of the last value met on the way, in
+    very long bodies it is their end.
     """
+    if len(body) > LOCATED_LIMIT_BYTES:
+        return len(body)
     text = body.decode()
     scan = json.JSONDecoder(parse_int=_integer, parse_float=_float).raw_decode
     start = _skip_space(text, 0)

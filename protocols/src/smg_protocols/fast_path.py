@@ -8,19 +8,15 @@ from typing import Final
 import msgspec
 
 from smg_protocols.contracts import Contract
-from smg_protocols.document import looks_deep
+from smg_protocols.document import CLOSE_LOOK_LIMIT_BYTES, looks_deep
 
-__all__ = ("CLOSE_LOOK_LIMIT_BYTES", "decode_surely")
-
-# Repeated keys and broken UTF-8 in members that nobody reads cost a second scan of the body.
-# Both are refused up to this size; beyond it the last key counts, as it does for the workers.
-CLOSE_LOOK_LIMIT_BYTES: Final = 16 * 1024
+__all__ = ("decode_surely",)
 
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def decode_surely(contract: Contract, body: bytes) -> msgspec.Struct | None:
-    """Return the request if it is beyond doubt that upstream would accept it, else None."""
+    """Return the request if it is acceptable beyond doubt, else None."""
     for decode in contract.decoders:
         try:
             request: msgspec.Struct = decode(body)

@@ -212,24 +212,29 @@ def _broken_thinking(request: CreateMessageRequest) -> Broken | None:
 
 def _broken_messages(messages: list[InputMessage]) -> Broken | None:
     called: set[str] = set()
+    answered: set[str] = set()
+    previous = ""
     for at, message in enumerate(messages):
-        content = message.content
-        if not content and message.role == "user":
+        if not message.content and message.role == "user":
             text = f"messages.{at}: user messages must have non-empty content"
             return Broken("empty_content", text)
-        if isinstance(content, str):
-            called = set()
-            continue
-        broken = _broken_results(at, content, called)
-        if broken is not None:
-            return broken
-        called = {block.id for block in content if isinstance(block, ToolUseBlock)}
+        blocks = message.content if isinstance(message.content, list) else []
+        if message.role == "assistant":
+            if previous != "assistant":
+                called, answered = set(), set()
+            called.update(block.id for block in blocks if isinstance(block, ToolUseBlock))
+        elif blocks:
+            broken = _broken_results(at, blocks, called, answered)
+            if broken is not None:
+                return broken
+        previous = message.role
     return _broken_prefill(messages[-1]) if messages else None
 
 
-def _broken_results(at: int, blocks: list[Any], called: set[str]) -> Broken | None:
-    """Check that tool results answer calls of the message before, each once."""
-    answered: set[str] = set()
+def _broken_results(
+    at: int, blocks: list[Any], called: set[str], answered: set[str]
+) -> Broken | None:
+    """Check that tool results answer the calls of the turn before, each once."""
     for index, block in enumerate(blocks):
         if not isinstance(block, ToolResultBlock):
             continue
@@ -240,7 +245,7 @@ def _broken_results(at: int, blocks: list[Any], called: set[str]) -> Broken | No
         if name not in called:
             text = (
                 f"messages.{at}.content.{index}: unexpected tool_use_id '{name}': the previous "
-                "message has no tool_use block with this id"
+                "turn has no tool_use block with this id"
             )
             return Broken("unexpected_tool_use_id", text)
         answered.add(name)

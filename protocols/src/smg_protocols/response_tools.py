@@ -398,7 +398,7 @@ class ResponseToolChoice(msgspec.Struct, frozen=True):
                 return other not in _SELF_EXPLAINING
 
 
-_SELF_EXPLAINING = frozenset((*get_args(_BuiltIn), "apply_patch", "shell"))
+_SELF_EXPLAINING: Final = frozenset((*get_args(_BuiltIn), "apply_patch", "shell"))
 
 ToolChoiceParam = Annotated[
     _Option | ResponseToolChoice | None,
