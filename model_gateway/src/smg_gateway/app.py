@@ -35,6 +35,7 @@ from .upstream import Pool, PoolLimits, parse_origin
 from .wiring import (
     breaker_config,
     health_config,
+    policy_config,
     registration_config,
     retry_policy,
     worker_tls,
@@ -93,6 +94,7 @@ class Gateway:
 
     def _relay_lane(self, aliases: dict[str, str]) -> RelayLane:
         settings = self.settings
+        config = policy_config(settings)
         return RelayLane(
             config=RelayConfig(
                 request_timeout_s=settings.request_timeout_secs,
@@ -105,7 +107,7 @@ class Gateway:
             ),
             registry=self.registry,
             selector=Selector(
-                lambda: create_policy(settings.policy, Random(self._rng.random())),
+                lambda: create_policy(settings.policy, self._new_rng(), config, self._clock),
                 clock=self._clock,
             ),
             retry=retry_policy(settings),
@@ -115,6 +117,9 @@ class Gateway:
             on_finished=self._exchange_finished,
             on_refused=self._request_refused,
         )
+
+    def _new_rng(self) -> Random:
+        return Random(self._rng.random())
 
     @property
     def active_requests(self) -> int:
@@ -204,6 +209,7 @@ class Gateway:
     def _registry_changed(self, old: Snapshot, new: Snapshot) -> None:
         for worker in set(old.workers) - set(new.workers):
             self.telemetry.worker_removed(worker)
+            self.lane.selector.worker_removed(worker)
 
     def _status_changed(self, worker: Worker) -> None:
         self._log.warning("worker status changed", worker=worker.url, status=worker.status.value)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import fields
+
+from smg_policies import PolicyConfig
 
 from .edge import EdgeLimits
 from .selection import RetryPolicy
@@ -41,6 +44,14 @@ def health_config(settings: Settings) -> HealthConfig:
         success_threshold=settings.health_success_threshold,
         enabled=not settings.disable_health_check,
     )
+
+
+def policy_config(settings: Settings) -> PolicyConfig:
+    """Policy parameters: they are named like the flags."""
+    names = (field.name for field in fields(PolicyConfig))
+    return PolicyConfig(**{
+        name: getattr(settings, name) for name in names if hasattr(settings, name)
+    })
 
 
 def registration_config(settings: Settings) -> RegistrationConfig:

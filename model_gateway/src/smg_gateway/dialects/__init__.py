@@ -1,6 +1,6 @@
 """The client APIs: which routes exist and what is particular about each."""
 
 from .routes import RELAY_ROUTES, RelayRoute
-from .view import RequestView
+from .view import RequestView, partition_of, routing_tokens
 
-__all__ = ("RELAY_ROUTES", "RelayRoute", "RequestView")
+__all__ = ("RELAY_ROUTES", "RelayRoute", "RequestView", "partition_of", "routing_tokens")

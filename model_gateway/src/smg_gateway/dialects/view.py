@@ -32,3 +32,25 @@ class RequestView(Protocol):
     def routing_text(self) -> str:
         """The text by which prefixes are compared."""
         ...
+
+
+MAX_ROUTING_TOKENS = 512
+MAX_ROUTING_TOKENS_BYTES = 4096
+_U32_END = 1 << 32
+
+
+def partition_of(view: RequestView) -> str | None:
+    """What keeps this request's cached prefixes apart from others': salt, extra key, adapter."""
+    parts = [getattr(view, name, None) for name in ("cache_salt", "extra_key", "lora_path")]
+    return "\0".join(part or "" for part in parts) if any(parts) else None
+
+
+def routing_tokens(header: bytes) -> list[int] | None:
+    """Token ids of an `x-smg-routing-tokens` header; None when it breaks the rules or bounds."""
+    if len(header) > MAX_ROUTING_TOKENS_BYTES:
+        return None
+    pieces = [piece.strip() for piece in header.split(b",")]
+    if len(pieces) > MAX_ROUTING_TOKENS or not all(map(bytes.isdigit, pieces)):
+        return None
+    tokens = [int(piece) for piece in pieces]
+    return tokens if max(tokens) < _U32_END else None

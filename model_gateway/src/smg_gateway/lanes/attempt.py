@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from smg_policies import Decision
+
 from ..upstream import UpstreamConnection, UpstreamError, UpstreamFault
 from ..workers import Worker
 from ..workers.breaker import FAILURE_STATUSES, NEUTRAL_STATUSES
@@ -19,10 +21,13 @@ a new connection does."""
 class Attempt:
     """Counts as load on its worker until it ends; tells the worker's breaker how it went."""
 
-    __slots__ = ("_exchange", "_resent", "connection", "deadline", "worker")
+    __slots__ = ("_decision", "_exchange", "_resent", "connection", "deadline", "worker")
 
-    def __init__(self, exchange: Exchange, worker: Worker, deadline: float) -> None:
+    def __init__(
+        self, exchange: Exchange, worker: Worker, decision: Decision, deadline: float
+    ) -> None:
         self._exchange: Exchange | None = exchange
+        self._decision = decision
         self._resent = False
         self.connection: UpstreamConnection | None = None
         self.deadline = deadline
@@ -109,6 +114,8 @@ class Attempt:
         if exchange is None:
             return
         self.worker.load -= 1
+        if self._decision.ticket is not None:
+            exchange.decision_settled(self._decision)
         if status == 0 or status in NEUTRAL_STATUSES:
             return
         exchange.worker_judged(self.worker, status is not None and status not in FAILURE_STATUSES)

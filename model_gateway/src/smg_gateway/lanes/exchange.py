@@ -7,7 +7,7 @@ from asyncio import TimerHandle
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from smg_policies import RoutingRequest
+from smg_policies import Decision, RoutingRequest
 
 from ..dialects import RelayRoute, RequestView
 from ..errors import (
@@ -168,6 +168,10 @@ class Exchange:
         self._lane.telemetry.send_retries.inc()
         self._lane.telemetry.sent(worker, self.model_label)
 
+    def decision_settled(self, decision: Decision) -> None:
+        """The attempt that a decision led to has ended."""
+        self._lane.selector.settle(self.routing.model, decision)
+
     def worker_judged(self, worker: Worker, success: bool) -> None:
         """An attempt has ended and says something about its worker."""
         self._lane.judge(worker, success)
@@ -295,9 +299,9 @@ class Exchange:
             return
         worker = chosen(decision)
         self._tried.append(worker)
-        lane.telemetry.selected(self.model_label, decision.policy)
+        lane.telemetry.selected(self.model_label, decision)
         lane.telemetry.sent(worker, self.model_label)
-        self._attempt = Attempt(self, worker, lane.clock() + lane.timeout_s)
+        self._attempt = Attempt(self, worker, decision, lane.clock() + lane.timeout_s)
         self._attempt.start()
 
     def _retries(self, status: int) -> bool:

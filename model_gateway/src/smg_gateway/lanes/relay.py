@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -11,7 +11,7 @@ import msgspec
 from smg_policies import RoutingRequest
 from smg_protocols import RequestInvalid, check_anthropic_version
 
-from ..dialects import RelayRoute, RequestView
+from ..dialects import RelayRoute, RequestView, partition_of, routing_tokens
 from ..errors import Envelope, ErrorRecord, Kind, model_not_found, render
 from ..observability.logs import get_logger
 from ..observability.telemetry import Telemetry
@@ -25,6 +25,8 @@ from .request import InboundRequest
 TICK_S = 0.25
 """Precision of deadlines, which are whole seconds; one pass costs well under a microsecond per
 exchange, where a timer per request costs several."""
+
+POLICY_SWEEP_S = 1.0
 
 SILENT_HEAD_HOLD_S = 15.0
 """A head without a body goes out after this long even where keep-alive frames are off."""
@@ -96,7 +98,7 @@ class RelayLane:
             self.telemetry.upstream_responded(404, "model_not_found")
             self.answer(request, client, route, model_not_found(model))
             return None
-        routing = self._routing(request, intake, model)
+        routing = self._routing(request, intake, model, workers)
         exchange = Exchange(self, request, client, route, intake, routing, workers, label, body)
         exchange.start()
         return exchange
@@ -115,9 +117,13 @@ class RelayLane:
 
     async def run(self) -> None:
         """Watch deadlines and silence for ever; cancel to stop."""
+        swept = self.clock()
         while True:
             await asyncio.sleep(TICK_S)
             now = self.clock()
+            if now - swept >= POLICY_SWEEP_S:
+                swept = now
+                self.selector.sweep(now)
             for exchange in list(self.active):
                 self._tick(exchange, now)
             for worker in self._registry.snapshot.workers:
@@ -174,16 +180,38 @@ class RelayLane:
         self._on_finished(exchange, status, error_code)
 
     def _routing(
-        self, request: InboundRequest, intake: RequestView, model: str | None
+        self,
+        request: InboundRequest,
+        intake: RequestView,
+        model: str | None,
+        workers: Sequence[Worker],
     ) -> RoutingRequest:
+        fields = request.fields
         key = None
         for name in self._config.routing_key_headers:
-            value = request.fields.get(name)
+            value = fields.get(name)
             if value:
                 key = value.decode("latin-1")
                 break
-        text = intake.routing_text() if self.selector.needs_text else None
-        return RoutingRequest(model=model, text=text, tokens=intake.token_ids, routing_key=key)
+        routing = RoutingRequest(model=model, routing_key=key, tokens=intake.token_ids)
+        if self.selector.needs_text:
+            routing.text = intake.routing_text()
+            routing.partition = partition_of(intake)
+        if b"x-smg-routing-tokens" in fields and routing.tokens is None:
+            routing.tokens = routing_tokens(fields[b"x-smg-routing-tokens"])
+        if b"x-smg-target-worker" in fields:
+            routing.target = _target(fields[b"x-smg-target-worker"], workers)
+        implicit = fields.get(b"x-forwarded-for") or fields.get(b"cookie")
+        if implicit:
+            routing.implicit_key = implicit.decode("latin-1")
+        return routing
+
+
+def _target(value: bytes, workers: Sequence[Worker]) -> str:
+    """The id of the worker at a 0-based position; empty when there is none."""
+    if value.isdigit() and len(value) < 10 and int(value) < len(workers):
+        return workers[int(value)].id
+    return ""
 
 
 def _record(invalid: RequestInvalid) -> ErrorRecord:

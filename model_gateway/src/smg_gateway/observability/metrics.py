@@ -24,6 +24,7 @@ DURATION_BUCKETS_S: tuple[float, ...] = (
 BACKOFF_BUCKETS_S: tuple[float, ...] = (
     *(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
 )
+MATCH_RATIO_BUCKETS: tuple[float, ...] = tuple(tenths / 10 for tenths in range(11))
 MAX_MODEL_LABELS = 1024
 """Distinct `model` values before further ones are counted as `other`."""
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from smg_policies import Decision
+
 from ..workers import BreakerState, Registry, Worker, WorkerStatus
 from .metrics import (
     BACKOFF_BUCKETS_S,
     DURATION_BUCKETS_S,
+    MATCH_RATIO_BUCKETS,
     MAX_MODEL_LABELS,
     Cell,
     Exposition,
@@ -103,10 +106,27 @@ class Telemetry:
             ("path", "reason"),
         )
         self._declare_workers(exposition)
+        self._declare_policies(exposition)
         self._models: set[str] = set()
         self._path_series: dict[tuple[str, str], PathSeries] = {}
         self._router_series: dict[tuple[str, str, bool], RouterSeries] = {}
         self.body_buffered = self._body_paths.of("buffered", "retryable")
+
+    def _declare_policies(self, exposition: Exposition) -> None:
+        self._policy_branches = {
+            policy: exposition.counter(
+                f"smg_{policy}_policy_branch_total",
+                f"Which rule of {policy} decided.",
+                ("branch",),
+            )
+            for policy in ("cache_aware", "consistent_hashing", "prefix_hash", "manual")
+        }
+        self._match_ratio = exposition.histogram(
+            "smg_cache_aware_match_ratio",
+            "Share of the prompt believed to be cached on the chosen worker.",
+            (),
+            MATCH_RATIO_BUCKETS,
+        ).of()
 
     def _declare_workers(self, exposition: Exposition) -> None:
         counter, gauge = exposition.counter, exposition.gauge
@@ -229,9 +249,15 @@ class Telemetry:
         """A worker answered, or the gateway in its place."""
         self._upstream_responses.of(_HTTP, str(status), error_code).value += 1
 
-    def selected(self, model: str, policy: str) -> None:
+    def selected(self, model: str, decision: Decision) -> None:
         """A policy chose a worker."""
-        self._selections.of(_REGULAR, _HTTP, model, policy).value += 1
+        self._selections.of(_REGULAR, _HTTP, model, decision.policy).value += 1
+        if decision.branch:
+            family = self._policy_branches.get(decision.policy)
+            if family is not None:
+                family.of(decision.branch).value += 1
+            if decision.policy == "cache_aware" and decision.total:
+                self._match_ratio.observe(decision.matched / decision.total)
 
     def sent(self, worker: Worker, model: str) -> None:
         """A request goes to a worker."""

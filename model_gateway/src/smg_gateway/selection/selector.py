@@ -59,6 +59,21 @@ class Selector:
         now = self._clock()
         return any(worker not in tried and worker.usable(now) for worker in workers)
 
+    def settle(self, model: str | None, decision: Decision) -> None:
+        """The request of a decision has ended."""
+        if decision.ticket is not None:
+            self._policies.get(model, self._shared).settle(decision)
+
+    def worker_removed(self, worker: Worker) -> None:
+        """Let every policy forget a worker that has left."""
+        for policy in self.policies:
+            policy.worker_removed(worker.id)
+
+    def sweep(self, now: float) -> None:
+        """Periodic upkeep of all policies."""
+        for policy in self.policies:
+            policy.sweep(now)
+
     def _policy(self, model: str | None) -> Policy:
         policy = self._policies.get(model)
         if policy is None:
