@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from typing import Any
 
 import aiohttp
@@ -330,3 +331,39 @@ async def test_a_client_that_leaves_frees_the_worker_at_once(
         assert slow.requests[-1].outcome is Outcome.DISCONNECTED
         left = 'smg_http_responses_total{error_code="client_closed_request",path="/v1/chat/completions",status_code="499"}'
         assert running.metric(left) == 1
+
+
+async def test_a_large_body_is_read_in_a_thread_and_relayed_whole(
+    start: Any, worker: Any, http: Any, chat: Any
+) -> None:
+    large = chat("x" * 500_000)
+
+    async with start(worker, model_alias=(("fast", "mock-model"),)) as running:
+        async with http.post(running.url + CHAT, json=large) as answer:
+            assert answer.status == 200
+        async with http.post(running.url + CHAT, json={**large, "model": "fast"}) as answer:
+            assert answer.status == 200
+        async with http.post(running.url + CHAT, json={**large, "n": 0}) as answer:
+            assert answer.status == 400
+            assert (await answer.json())["error"]["param"] == "n"
+        assert running.gateway.active_requests == 0
+
+
+async def test_the_gateway_answers_others_while_it_looks_for_the_fault_in_a_huge_body(
+    start: Any, worker: Any, http: Any
+) -> None:
+    broken = b'{"model": "mock-model", "messages": [%b 1]}' % (
+        b'{"role": "user", "content": "x"}, ' * 60_000
+    )
+
+    async with start(worker) as running:
+        refusal = asyncio.ensure_future(
+            http.post(running.url + CHAT, data=io.BytesIO(broken), headers=JSON).__aenter__()
+        )
+        answered_meanwhile = 0
+        while not refusal.done():
+            async with http.get(running.url + "/health") as answer:
+                assert answer.status == 200
+            answered_meanwhile += not refusal.done()
+        assert refusal.result().status == 400
+        assert answered_meanwhile > 1

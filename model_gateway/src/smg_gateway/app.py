@@ -124,7 +124,7 @@ class Gateway:
     @property
     def active_requests(self) -> int:
         """Requests being handled."""
-        return len(self.lane.active) + len(self._cycles)
+        return len(self.lane.active) + len(self.lane.readers) + len(self._cycles)
 
     # --- lifetime ------------------------------------------------------------------------
 
@@ -143,6 +143,7 @@ class Gateway:
             for task in (*background, *self._cycles):
                 task.cancel()
             await asyncio.gather(*background, *self._cycles, return_exceptions=True)
+            await self.lane.readers.close()
             for exchange in list(self.lane.active):
                 exchange.client_left()
             for pool in list(self._pools):

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-import msgspec
 from smg_policies import RoutingRequest
 from smg_protocols import RequestInvalid, check_anthropic_version
 
@@ -20,6 +19,7 @@ from ..upstream import UpstreamError
 from ..workers import Registry, Worker
 from .client import Client, Job
 from .exchange import Exchange
+from .reading import INLINE_BYTES, BodyReaders, Read, read_body
 from .request import InboundRequest
 
 TICK_S = 0.25
@@ -69,37 +69,52 @@ class RelayLane:
         self.clock = clock
         self.rng = rng
         self.active: set[Exchange] = set()
+        self.readers = BodyReaders()
         self.timeout_s = config.request_timeout_s
         self.keepalive_s = config.keepalive_s
         self.hold_s = config.keepalive_s or SILENT_HEAD_HOLD_S
 
     def start(self, request: InboundRequest, client: Client, route: RelayRoute) -> Job | None:
         """Handle a request; None when it has been answered at once."""
-        try:
-            if route.envelope is Envelope.ANTHROPIC:
-                version = request.fields.get(b"anthropic-version")
+        if route.envelope is Envelope.ANTHROPIC:
+            version = request.fields.get(b"anthropic-version")
+            try:
                 if version is not None:
                     check_anthropic_version(version)
-            intake = route.read(request.body, request.fields.get(b"content-type"))
-            body = route.upstream_body(intake) if route.upstream_body else request.body
+            except RequestInvalid as invalid:
+                self.answer(request, client, route, _record(invalid))
+                return None
+        if len(request.body) > INLINE_BYTES:
+            return self.readers.start(
+                lambda: read_body(request, route, self._canonical),
+                lambda read: self._begin(request, client, route, read),
+                lambda invalid: self.answer(request, client, route, _record(invalid)),
+            )
+        try:
+            read = read_body(request, route, self._canonical)
         except RequestInvalid as invalid:
             self.answer(request, client, route, _record(invalid))
             return None
-        model = intake.model
-        if model is not None and model in self._config.aliases:
-            model = self._config.aliases[model]
-            body = with_model(body, model)
+        return self._begin(request, client, route, read)
+
+    def _canonical(self, model: str) -> str:
+        return self._config.aliases.get(model, model)
+
+    def _begin(
+        self, request: InboundRequest, client: Client, route: RelayRoute, read: Read
+    ) -> Job | None:
+        view, model, body = read
         workers = self._registry.snapshot.serving(model)
         label = self.telemetry.model_label(model, bool(workers))
-        self.telemetry.router_series(label, route.endpoint, intake.stream).requests.value += 1
+        self.telemetry.router_series(label, route.endpoint, view.stream).requests.value += 1
         self.telemetry.body_buffered.value += 1
         if not workers and model is not None:
             self.telemetry.request_failed(label, route.endpoint, 404)
             self.telemetry.upstream_responded(404, "model_not_found")
             self.answer(request, client, route, model_not_found(model))
             return None
-        routing = self._routing(request, intake, model, workers)
-        exchange = Exchange(self, request, client, route, intake, routing, workers, label, body)
+        routing = self._routing(request, view, model, workers)
+        exchange = Exchange(self, request, client, route, view, routing, workers, label, body)
         exchange.start()
         return exchange
 
@@ -222,10 +237,3 @@ def _record(invalid: RequestInvalid) -> ErrorRecord:
         param=invalid.param,
         kind=Kind.TEXT if invalid.plain_text else Kind.REQUEST,
     )
-
-
-def with_model(body: bytes, model: str) -> bytes:
-    """The same JSON object with another `model`; all other values keep their bytes."""
-    fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    fields["model"] = msgspec.Raw(msgspec.json.encode(model))
-    return msgspec.json.encode(fields)
