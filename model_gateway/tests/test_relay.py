@@ -367,3 +367,83 @@ async def test_the_gateway_answers_others_while_it_looks_for_the_fault_in_a_huge
             answered_meanwhile += not refusal.done()
         assert refusal.result().status == 400
         assert answered_meanwhile > 1
+
+
+@pytest.mark.parametrize("path", [CHAT, "/v1/completions", "/generate", "/v1/embeddings"])
+async def test_where_nothing_depends_on_the_body_the_worker_alone_judges_it(
+    start: Any, worker: Any, http: Any, path: str
+) -> None:
+    async with start(worker, disable_retries=True) as running:
+        async with http.post(running.url + path, data=b"{not json", headers=JSON) as answer:
+            assert answer.status == 400
+            assert answer.headers["x-smg-routed-worker-id"] == worker.url
+        async with http.post(running.url + "/v1/responses", data=b"{", headers=JSON) as answer:
+            assert "x-smg-routed-worker-id" not in answer.headers
+        assert running.metric('smg_router_request_body_path_total{path="streamed"') == 1
+
+    assert worker.requests[-1].body == b"{not json"
+
+
+@pytest.mark.parametrize(
+    "settings", [{"policy": "cache_aware"}, {"disable_retries": False}], ids=lambda s: next(iter(s))
+)
+async def test_a_body_is_read_where_something_depends_on_it(
+    start: Any, worker: Any, http: Any, settings: Any
+) -> None:
+    async with start(worker, **{"disable_retries": True, **settings}) as running:
+        async with http.post(running.url + CHAT, data=b"{not json", headers=JSON) as answer:
+            assert (await answer.json())["error"]["code"] == "invalid_json"
+
+
+async def test_several_models_are_told_apart_by_reading_the_body(
+    start: Any, worker: Any, http: Any, chat: Any
+) -> None:
+    async with (
+        MockWorker(model="second") as second,
+        start(worker, second, disable_retries=True) as running,
+    ):
+        for _ in range(4):
+            async with http.post(running.url + CHAT, json=chat(model="second")) as answer:
+                assert answer.headers["x-smg-routed-worker-id"] == second.url
+
+
+async def test_interactions_and_realtime_sessions_are_checked_and_not_served(
+    start: Any, worker: Any, http: Any
+) -> None:
+    async with start(worker) as running:
+        good = {"model": "mock-model", "input": "hi", "store": False}
+        async with http.post(running.url + "/v1/interactions", json=good) as answer:
+            assert (answer.status, await answer.text()) == (
+                501,
+                "Interactions API not implemented for this router",
+            )
+        async with http.post(running.url + "/v1/interactions", json={"input": "hi"}) as answer:
+            assert (await answer.json())["error"]["code"] == "model_or_agent_required"
+        session = {"type": "realtime", "model": "mock-model"}
+        async with http.post(running.url + "/v1/realtime/sessions", json=session) as answer:
+            assert (await answer.json())["error"]["code"] == "model_not_found"
+
+
+async def test_cancelling_a_response_asks_every_worker(
+    start: Any, worker: Any, other: Any, http: Any
+) -> None:
+    async with start(worker, other) as running:
+        other.faults.add(AnswerStatus(code=200, body='{"id":"resp_1"}', path="/v1/responses/"))
+        async with http.post(running.url + "/v1/responses/resp_1/cancel") as answer:
+            assert (answer.status, await answer.json()) == (200, {"id": "resp_1"})
+        other.faults.clear()
+        async with http.post(running.url + "/v1/responses/gone/cancel") as answer:
+            assert (answer.status, answer.headers["x-smg-error-code"]) == (503, "no_workers")
+
+
+async def test_information_comes_from_a_healthy_worker(start: Any, worker: Any, http: Any) -> None:
+    async with start(worker) as running:
+        for path in ("/get_model_info", "/get_server_info", "/health_generate"):
+            async with http.get(running.url + path) as through, http.get(worker.url + path) as own:
+                assert through.status == own.status == 200
+                assert through.content_type == own.content_type
+        async with http.get(running.url + "/v1/models/nope") as answer:
+            assert answer.headers["x-smg-error-code"] == "model_not_found"
+        await worker.stop_abruptly()
+        async with http.get(running.url + "/get_model_info") as answer:
+            assert (answer.status, answer.headers["x-smg-error-code"]) == (503, "no_workers")

@@ -11,6 +11,7 @@ import enum
 from dataclasses import dataclass
 
 import msgspec
+from smg_protocols import RequestInvalid
 
 JSON = b"application/json"
 PLAIN_TEXT = b"text/plain; charset=utf-8"
@@ -131,6 +132,17 @@ def stream_error_frame(message: str, envelope: Envelope) -> bytes:
         return b"event: error\ndata: " + payload + b"\n\n"
     payload = _encode({"error": {"message": f"Stream error: {message}", "type": "stream_error"}})
     return b"data: " + payload + b"\n\n"
+
+
+def refused(invalid: RequestInvalid) -> ErrorRecord:
+    """The record of a request that did not pass validation."""
+    return ErrorRecord(
+        status=invalid.status,
+        code=invalid.code,
+        message=invalid.message,
+        param=invalid.param,
+        kind=Kind.TEXT if invalid.plain_text else Kind.REQUEST,
+    )
 
 
 def unknown_url(method: str, path: str) -> ErrorRecord:

@@ -3,5 +3,6 @@
 from .cancellation import cancel_route
 from .information import information_routes
 from .probes import Readiness, probe_routes
+from .unserved import unserved_routes
 
-__all__ = ("Readiness", "cancel_route", "information_routes", "probe_routes")
+__all__ = ("Readiness", "cancel_route", "information_routes", "probe_routes", "unserved_routes")

@@ -25,7 +25,8 @@ PING_FRAME = b'event: ping\ndata: {"type": "ping"}\n\n'
 class RelayRoute:
     """One relayed route.
 
-    `endpoint` is its label in metrics, `id_prefix` starts generated request ids. `upstream_body`
+    `endpoint` is its label in metrics, `may_go_unread` allows a body to pass without a look at it
+    where nothing depends on it, `id_prefix` starts generated request ids. `upstream_body`
     and `reshape` are set where worker and client speak different shapes; `reshape` raises
     ValueError for an answer it does not understand.
     """
@@ -38,6 +39,7 @@ class RelayRoute:
     envelope: Envelope = Envelope.OPENAI
     retryable: bool = True
     names_worker: bool = True
+    may_go_unread: bool = False
     keepalive_frame: bytes = COMMENT_FRAME
     upstream_body: Callable[[RequestView], bytes] | None = None
     reshape: Callable[[RequestView, bytes], bytes] | None = None
@@ -57,8 +59,10 @@ def _route(
     *,
     id_prefix: str = "req-",
     envelope: Envelope = Envelope.OPENAI,
+    may_go_unread: bool = True,
 ) -> RelayRoute:
     return RelayRoute(
+        may_go_unread=may_go_unread,
         path=path,
         read=_json(dialect),
         endpoint=endpoint,
@@ -89,7 +93,13 @@ _ALL = (
     _route("/v1/chat/completions", Dialect.CHAT, "chat", id_prefix="chatcmpl-"),
     _route("/v1/completions", Dialect.COMPLETIONS, "completions", id_prefix="cmpl-"),
     _route("/generate", Dialect.GENERATE, "generate", id_prefix="gnt-"),
-    _route("/v1/responses", Dialect.RESPONSES, "responses", id_prefix="resp-"),
+    _route(
+        "/v1/responses",
+        Dialect.RESPONSES,
+        "responses",
+        id_prefix="resp-",
+        may_go_unread=False,
+    ),
     _route(
         "/v1/messages",
         Dialect.MESSAGES,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -32,6 +33,20 @@ class RequestView(Protocol):
     def routing_text(self) -> str:
         """The text by which prefixes are compared."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadView:
+    """The view of a body that nobody looked into: any worker may have it."""
+
+    model: None = None
+    stream: bool = False
+    token_ids: None = None
+    request: None = None
+
+    def routing_text(self) -> str:
+        """Empty: policies that need text always have the body read."""
+        return ""
 
 
 MAX_ROUTING_TOKENS = 512

@@ -10,8 +10,8 @@ from random import Random
 from smg_policies import RoutingRequest
 from smg_protocols import RequestInvalid, check_anthropic_version
 
-from ..dialects import RelayRoute, RequestView, partition_of, routing_tokens
-from ..errors import Envelope, ErrorRecord, Kind, model_not_found, render
+from ..dialects import RelayRoute, RequestView, UnreadView, partition_of, routing_tokens
+from ..errors import Envelope, ErrorRecord, model_not_found, refused, render
 from ..observability.logs import get_logger
 from ..observability.telemetry import Telemetry
 from ..selection import RetryPolicy, Selector
@@ -76,26 +76,37 @@ class RelayLane:
 
     def start(self, request: InboundRequest, client: Client, route: RelayRoute) -> Job | None:
         """Handle a request; None when it has been answered at once."""
+        if self._goes_unread(route):
+            return self._begin(request, client, route, Read(UnreadView(), None, request.body))
         if route.envelope is Envelope.ANTHROPIC:
             version = request.fields.get(b"anthropic-version")
             try:
                 if version is not None:
                     check_anthropic_version(version)
             except RequestInvalid as invalid:
-                self.answer(request, client, route, _record(invalid))
+                self.answer(request, client, route, refused(invalid))
                 return None
         if len(request.body) > INLINE_BYTES:
             return self.readers.start(
                 lambda: read_body(request, route, self._canonical),
                 lambda read: self._begin(request, client, route, read),
-                lambda invalid: self.answer(request, client, route, _record(invalid)),
+                lambda invalid: self.answer(request, client, route, refused(invalid)),
             )
         try:
             read = read_body(request, route, self._canonical)
         except RequestInvalid as invalid:
-            self.answer(request, client, route, _record(invalid))
+            self.answer(request, client, route, refused(invalid))
             return None
         return self._begin(request, client, route, read)
+
+    def _goes_unread(self, route: RelayRoute) -> bool:
+        """Whether nothing depends on what the body says, so that the worker alone judges it."""
+        return (
+            route.may_go_unread
+            and self.retry.max_attempts == 1
+            and not self.selector.needs_text
+            and self._registry.snapshot.is_uniform
+        )
 
     def _canonical(self, model: str) -> str:
         return self._config.aliases.get(model, model)
@@ -107,7 +118,8 @@ class RelayLane:
         workers = self._registry.snapshot.serving(model)
         label = self.telemetry.model_label(model, bool(workers))
         self.telemetry.router_series(label, route.endpoint, view.stream).requests.value += 1
-        self.telemetry.body_buffered.value += 1
+        unread = isinstance(view, UnreadView)
+        (self.telemetry.body_unread if unread else self.telemetry.body_read).value += 1
         if not workers and model is not None:
             self.telemetry.request_failed(label, route.endpoint, 404)
             self.telemetry.upstream_responded(404, "model_not_found")
@@ -227,13 +239,3 @@ def _target(value: bytes, workers: Sequence[Worker]) -> str:
     if value.isdigit() and len(value) < 10 and int(value) < len(workers):
         return workers[int(value)].id
     return ""
-
-
-def _record(invalid: RequestInvalid) -> ErrorRecord:
-    return ErrorRecord(
-        status=invalid.status,
-        code=invalid.code,
-        message=invalid.message,
-        param=invalid.param,
-        kind=Kind.TEXT if invalid.plain_text else Kind.REQUEST,
-    )

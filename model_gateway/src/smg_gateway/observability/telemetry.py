@@ -110,7 +110,8 @@ class Telemetry:
         self._models: set[str] = set()
         self._path_series: dict[tuple[str, str], PathSeries] = {}
         self._router_series: dict[tuple[str, str, bool], RouterSeries] = {}
-        self.body_buffered = self._body_paths.of("buffered", "retryable")
+        self.body_read = self._body_paths.of("buffered", "retryable")
+        self.body_unread = self._body_paths.of("streamed", "pure_forward")
 
     def _declare_policies(self, exposition: Exposition) -> None:
         self._policy_branches = {

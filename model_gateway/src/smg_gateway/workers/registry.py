@@ -38,6 +38,11 @@ class Snapshot:
             return self.workers
         return self.by_model.get(model, self.wildcard)
 
+    @property
+    def is_uniform(self) -> bool:
+        """Whether the model makes no difference: every worker serves the same ones, or any."""
+        return len(self.by_model) <= 1 and len(self.wildcard) in (0, len(self.workers))
+
     def healthy_count(self) -> int:
         """Workers that are ready; breakers do not matter."""
         return sum(1 for worker in self.workers if worker.status is WorkerStatus.READY)
