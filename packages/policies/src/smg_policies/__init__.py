@@ -5,20 +5,64 @@ filtered for health; it does no I/O and keeps bounded memory, so the same object
 gateway, a simulator or a foreign serving stack.
 """
 
-from ._registry import POLICY_NAMES, PolicyUnknown, create_policy
-from ._simple import PassthroughPolicy, PowerOfTwoPolicy, RandomPolicy, RoundRobinPolicy
-from ._types import Candidate, Decision, Policy, RoutingRequest
+from ._bucket import BucketPolicy
+from ._cache_aware import CacheAwarePolicy
+from ._config import PolicyConfig
+from ._hashing import ConsistentHashingPolicy, PrefixHashPolicy
+from ._least_load import LeastLoadPolicy, PowerOfTwoPolicy
+from ._manual import ManualPolicy, StickySessions, base_key
+from ._ranks import DpMinTokenPolicy
+from ._registry import (
+    ENTRY_POINT_GROUP,
+    POLICY_NAMES,
+    PolicyFactory,
+    PolicyInvalid,
+    PolicyUnknown,
+    create_policy,
+)
+from ._ring import HashRing
+from ._simple import (
+    PassthroughPolicy,
+    RandomPolicy,
+    RoundRobinPolicy,
+    WeightedRoundRobinPolicy,
+)
+from ._types import (
+    BasePolicy,
+    Candidate,
+    Decision,
+    LoadReport,
+    Policy,
+    RoutingRequest,
+)
 
 __all__ = (
+    "ENTRY_POINT_GROUP",
     "POLICY_NAMES",
+    "BasePolicy",
+    "BucketPolicy",
+    "CacheAwarePolicy",
     "Candidate",
+    "ConsistentHashingPolicy",
     "Decision",
+    "DpMinTokenPolicy",
+    "HashRing",
+    "LeastLoadPolicy",
+    "LoadReport",
+    "ManualPolicy",
     "PassthroughPolicy",
     "Policy",
+    "PolicyConfig",
+    "PolicyFactory",
+    "PolicyInvalid",
     "PolicyUnknown",
     "PowerOfTwoPolicy",
+    "PrefixHashPolicy",
     "RandomPolicy",
     "RoundRobinPolicy",
     "RoutingRequest",
+    "StickySessions",
+    "WeightedRoundRobinPolicy",
+    "base_key",
     "create_policy",
 )

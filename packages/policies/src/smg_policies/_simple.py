@@ -5,35 +5,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from ._types import Candidate, Decision, RoutingRequest
+from ._types import BasePolicy, Candidate, Decision, RoutingRequest
+
+_CREDITS_SPARED = 64
+"""Credits kept for absent workers beyond as many as there are candidates, before tidying up."""
 
 
-class RandomPolicy:
+class RandomPolicy(BasePolicy):
     """Uniform choice."""
 
     name = "random"
-    needs_text = False
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
 
     def select(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Decision | None:
+        """Choose; None without candidates."""
         if not candidates:
             return None
         worker = candidates[int(self._rng.random() * len(candidates))]
         return Decision(worker, self.name, "uniform random choice")
 
 
-class RoundRobinPolicy:
+class RoundRobinPolicy(BasePolicy):
     """Each candidate in turn."""
 
     name = "round_robin"
-    needs_text = False
 
     def __init__(self) -> None:
         self._turn = 0
 
     def select(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Decision | None:
+        """Choose; None without candidates."""
         if not candidates:
             return None
         worker = candidates[self._turn % len(candidates)]
@@ -41,37 +44,48 @@ class RoundRobinPolicy:
         return Decision(worker, self.name, "next in turn")
 
 
-class PassthroughPolicy:
+class PassthroughPolicy(BasePolicy):
     """Always the first candidate: for fleets of one."""
 
     name = "passthrough"
-    needs_text = False
 
     def select(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Decision | None:
+        """Choose; None without candidates."""
         if not candidates:
             return None
         return Decision(candidates[0], self.name, "first candidate")
 
 
-class PowerOfTwoPolicy:
-    """Two distinct candidates by chance, the one with fewer requests in flight wins."""
+class WeightedRoundRobinPolicy(BasePolicy):
+    """Each candidate in turn, as often as its `weight` says (1 where it has none).
 
-    name = "power_of_two"
-    needs_text = False
+    Every choice raises each candidate's credit by its weight, takes the highest credit and
+    lowers it by the sum of weights: turns of heavy workers are spread out, not bunched.
+    """
 
-    def __init__(self, rng: Random) -> None:
-        self._rng = rng
+    name = "weighted_round_robin"
+
+    def __init__(self) -> None:
+        self._credits: dict[str, float] = {}
 
     def select(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Decision | None:
-        count = len(candidates)
-        if count == 0:
+        """Choose; None without candidates."""
+        if not candidates:
             return None
-        if count == 1:
-            return Decision(candidates[0], self.name, "only candidate")
-        random = self._rng.random
-        i = int(random() * count)
-        j = int(random() * (count - 1))
-        j += j >= i
-        first, second = candidates[i], candidates[j]
-        worker = second if second.load < first.load else first
-        return Decision(worker, self.name, "fewer requests in flight of two sampled")
+        if len(self._credits) > 2 * len(candidates) + _CREDITS_SPARED:
+            present = {candidate.id for candidate in candidates}
+            self._credits = {key: self._credits[key] for key in present & self._credits.keys()}
+        total, best, high = 0.0, candidates[0], float("-inf")
+        for candidate in candidates:
+            weight = max(float(getattr(candidate, "weight", 1)), 0.0)
+            total += weight
+            credit = self._credits.get(candidate.id, 0.0) + weight
+            self._credits[candidate.id] = credit
+            if credit > high:
+                best, high = candidate, credit
+        self._credits[best.id] = high - total
+        return Decision(best, self.name, "next in weighted turn")
+
+    def worker_removed(self, worker_id: str) -> None:
+        """Drop a worker's credit."""
+        self._credits.pop(worker_id, None)

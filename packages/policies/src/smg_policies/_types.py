@@ -8,11 +8,16 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 
 class Candidate(Protocol):
-    """A worker that may take the request: healthy, breaker not open, serving the model."""
+    """A worker that may take the request: healthy, breaker not open, serving the model.
+
+    A candidate may also carry `report`, the engine's latest `LoadReport` or None (a new object
+    per poll: policies notice a poll by the object's identity), and `weight`, a positive number
+    for weighted_round_robin. Without them a policy works from `load` alone, with weight 1.
+    """
 
     @property
     def id(self) -> str:
-        """Stable identity, the worker's base URL."""
+        """Stable identity, the worker's base URL (`url@rank` for a data-parallel rank)."""
         ...
 
     @property
@@ -21,31 +26,71 @@ class Candidate(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LoadReport:
+    """What an engine said about itself at one poll, summed over its ranks.
+
+    Counts are requests and tokens, `used_tokens` those in the KV cache, `token_usage` is the mean share of the KV cache in use (0 to
+    1), `throughput` is prefill tokens per second (0: unknown). None means not reported.
+    """
+
+    running_requests: int = 0
+    waiting_requests: int | None = None
+    waiting_uncached_tokens: int | None = None
+    used_tokens: int | None = None
+    token_usage: float | None = None
+    throughput: float = 0.0
+
+
 @dataclass(slots=True, kw_only=True)
 class RoutingRequest:
     """The part of a request that a routing choice may depend on.
 
     `text` is filled only for policies whose `needs_text` is true, because working it out costs
     more than most policies do. `tokens` are token ids when the caller knows them.
+    `routing_key` is the client's key header, `rid` the key in the body, `implicit_key` a stand-in
+    (client address, cookie). `target` names the worker the client insists on: an id, or "" when
+    what the client named does not exist. Requests of different `partition` (cache salt, adapter)
+    never share a cached prefix.
     """
 
     model: str | None = None
     text: str | None = None
     tokens: Sequence[int] | None = None
     routing_key: str | None = None
+    rid: str | None = None
+    implicit_key: str | None = None
+    target: str | None = None
+    partition: str | None = None
 
 
 class Decision(NamedTuple):
-    """One routing choice and why it was made."""
+    """One routing choice and why it was made.
+
+    `branch` is the label under which metrics count the choice ("" where there are none).
+    `matched` of `total` units (`unit`: "characters", "tokens" or "blocks") were believed cached on
+    the worker. `scores` are (worker id, score) pairs where the policy compared any. A decision
+    with a `ticket` must be given to the policy's `settle` once, when the request has ended.
+    """
 
     worker: Candidate
     policy: str
     reason: str
+    branch: str = ""
+    matched: int = 0
+    total: int = 0
+    unit: str = ""
+    scores: tuple[tuple[str, float], ...] = ()
+    ticket: object = None
 
 
 @runtime_checkable
 class Policy(Protocol):
-    """A load-balancing policy."""
+    """A load-balancing policy.
+
+    Calls are synchronous and come from one thread at a time; nothing in them does I/O. Deriving
+    from `BasePolicy` supplies everything but `name` and `select`.
+    """
 
     @property
     def name(self) -> str:
@@ -60,3 +105,30 @@ class Policy(Protocol):
     def select(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Decision | None:
         """Choose one of `candidates`; None when there is none to choose."""
         ...
+
+    def settle(self, decision: Decision) -> None:
+        """The request of a decision that carries a ticket has ended, one way or another."""
+        ...
+
+    def worker_removed(self, worker_id: str) -> None:
+        """Forget a worker that has left for good."""
+        ...
+
+    def sweep(self, now: float) -> None:
+        """Periodic upkeep (about once a second): expire and evict what is due at `now`."""
+        ...
+
+
+class BasePolicy:
+    """The parts of a policy that most policies leave as they are."""
+
+    needs_text: bool = False
+
+    def settle(self, decision: Decision) -> None:
+        """Nothing to release."""
+
+    def worker_removed(self, worker_id: str) -> None:
+        """Nothing remembered of workers."""
+
+    def sweep(self, now: float) -> None:
+        """Nothing expires."""

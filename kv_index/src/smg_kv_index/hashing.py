@@ -1,0 +1,67 @@
+"""Hashes of tokens and prefixes that mean the same in every process and on every machine."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Sequence
+
+from blake3 import blake3
+from xxhash import xxh3_64_intdigest
+
+TOKEN_BYTES = 4
+"""Width of one token in packed form: unsigned, little endian."""
+
+BLOCK_SEED = 1337
+"""The seed under which inference engines and routers hash cache blocks with XXH3."""
+
+EVICTED_EVERYWHERE = 0
+"""The path hash that no path has: in an exchange it stands for a tenant that lost everything."""
+
+_CODE = next(code for code in "IL" if array(code).itemsize == TOKEN_BYTES)
+_SWAP = sys.byteorder == "big"
+
+
+def pack_tokens(tokens: Sequence[int]) -> bytes:
+    """Token ids as 4-byte little-endian integers.
+
+    Raises `OverflowError` for an id below 0 or above 2**32 - 1.
+    """
+    packed = array(_CODE, tokens)
+    if _SWAP:
+        packed.byteswap()
+    return packed.tobytes()
+
+
+def content_hash(tokens: Sequence[int]) -> int:
+    """The 64-bit hash of one block's tokens, whatever precedes it."""
+    return xxh3_64_intdigest(pack_tokens(tokens), BLOCK_SEED)
+
+
+def chain_hashes(packed: bytes, block_bytes: int, seed: int = BLOCK_SEED) -> list[int]:
+    """One 64-bit hash per whole block of packed tokens, each depending on all blocks before.
+
+    A block is hashed with its predecessor's hash for a seed, the first one with `seed`; so a
+    chain can be continued from any of its hashes. A last block that is not whole is left out.
+    """
+    hashes: list[int] = []
+    append = hashes.append
+    digest = xxh3_64_intdigest
+    for at in range(0, len(packed) - block_bytes + 1, block_bytes):
+        seed = digest(packed[at : at + block_bytes], seed)
+        append(seed)
+    return hashes
+
+
+def path_hash_text(text: str) -> int:
+    """The 64-bit name of a text prefix between gateways; never 0."""
+    return _path_hash(text.encode("utf-8", "surrogatepass"))
+
+
+def path_hash_tokens(tokens: Sequence[int]) -> int:
+    """The 64-bit name of a token prefix between gateways; never 0."""
+    return _path_hash(pack_tokens(tokens))
+
+
+def _path_hash(data: bytes) -> int:
+    return int.from_bytes(blake3(data).digest(length=8), "little") or 1

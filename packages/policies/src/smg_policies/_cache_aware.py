@@ -1,0 +1,235 @@
+"""Send a prompt where its prefix is likely cached, as long as load permits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import AnyStr
+
+from smg_kv_index import (
+    EventIndex,
+    PlacementIndex,
+    PrefixMatch,
+    StringTree,
+    TokenTree,
+    pack_tokens,
+)
+from xxhash import xxh3_64_intdigest
+
+from ._affinity import Affinity
+from ._config import PolicyConfig
+from ._memory import TextMemory, TokenMemory
+from ._overlap import OverlapChooser, WarmUp
+from ._types import BasePolicy, Candidate, Decision, RoutingRequest
+
+_TOKEN_BYTES = 4
+
+_MATCH = "prefix believed cached here"
+_HELD = "engine reports the prefix cached here"
+_SPILL = "its cache holders are too far above the mean load"
+_MISS = "no worker holds enough of the prompt: least loaded"
+_STRAY = "its cache holders are not usable: first usable worker"
+_PRESSURE = "KV caches too full for affinity: least loaded"
+_BLANK = "no prompt to match: least loaded"
+_WARMING = "steered to a worker that is warming up"
+
+
+class CacheAwarePolicy(BasePolicy):
+    """Affinity to the worker believed to hold a prompt's prefix, limited by a load gate.
+
+    Knowledge comes from the best source at hand: block events of the engines (`events`, to be
+    fed by the caller), else the prompts sent before, as tokens or as text; or, with
+    `cache_index="hash"`, from hashes of the heads of recent prompts. Prefix trees stay within
+    `max_tree_size` units and `max_tree_holds` entries at all times. One object per model.
+    """
+
+    name = "cache_aware"
+    needs_text = True
+
+    def __init__(self, rng: Random, config: PolicyConfig, clock: Callable[[], float]) -> None:
+        self._threshold = config.cache_threshold
+        self._block_tokens = config.block_size
+        self._clock = clock
+        self._affinity = Affinity(config, clock)
+        self._texts = TextMemory(config)
+        self._tokens = TokenMemory(config)
+        self._overlap = OverlapChooser(rng, config)
+        self._warm_up = WarmUp(config, clock)
+        self.events = EventIndex()
+        self._boundaries = config.cache_boundaries
+        self._placements: PlacementIndex | None = None
+        if config.cache_index == "hash":
+            self._placements = PlacementIndex(config.cache_ttl_secs)
+
+    @property
+    def texts(self) -> StringTree:
+        """The prompts remembered as text, for exchange with other gateways."""
+        return self._texts.tree
+
+    @property
+    def tokens(self) -> TokenTree:
+        """The prompts remembered as tokens."""
+        return self._tokens.tree
+
+    def select(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Decision | None:
+        """Choose; None without candidates. Remembers the prompt as the chosen worker's."""
+        if not candidates:
+            return None
+        loads = [candidate.load for candidate in candidates]
+        tokens, partition = request.tokens, request.partition
+        if self._placements is not None:
+            return self._by_head(self._placements, request, candidates, loads)
+        if tokens:
+            if len(self.events):
+                return self._by_events(tokens, partition, candidates, loads)
+            memory = self._tokens
+            recall = memory.recall(tokens, partition)
+            return self._by_memory(memory.store, "tokens", recall, candidates, loads)
+        if request.text:
+            texts = self._texts
+            found = texts.recall(request.text, partition)
+            return self._by_memory(texts.store, "characters", found, candidates, loads)
+        return self._least(candidates, loads, _BLANK)
+
+    def worker_removed(self, worker_id: str) -> None:
+        """Forget a worker in every index."""
+        self._affinity.forget(worker_id)
+        self._warm_up.forget(worker_id)
+        self._texts.tree.remove_tenant(worker_id, prune=True)
+        self._tokens.tree.remove_tenant(worker_id, prune=True)
+        self.events.cleared(worker_id)
+        if self._placements is not None:
+            self._placements.forget(worker_id)
+
+    def sweep(self, now: float) -> None:
+        """Drop expired placements; trees are kept within their bounds as they grow."""
+        if self._placements is not None:
+            self._placements.sweep(now)
+
+    def _by_memory(
+        self,
+        store: Callable[[AnyStr, PrefixMatch, str], None],
+        unit: str,
+        recall: tuple[AnyStr, PrefixMatch, int],
+        candidates: Sequence[Candidate],
+        loads: list[int],
+    ) -> Decision:
+        key, match, skip = recall
+        matched = match.matched - skip if match.matched > skip else 0
+        total = match.total - skip
+        if self._affinity.under_pressure(candidates):
+            decision = self._least(candidates, loads, _PRESSURE, matched, total, unit)
+        elif matched / total <= self._threshold:
+            decision = self._least(candidates, loads, _MISS, matched, total, unit)
+        else:
+            index = self._affinity.holder(match.holders, match.latest, candidates, loads)
+            if index is None:
+                return self._stray(candidates, loads, matched, total, unit)
+            if index < 0:
+                decision = self._least(candidates, loads, _SPILL, matched, total, unit, "spill")
+            else:
+                worker = candidates[index]
+                self._affinity.charge(worker, None if unit == "characters" else total - matched)
+                decision = Decision(worker, self.name, _MATCH, "tree_match", matched, total, unit)
+        store(key, match, decision.worker.id)
+        return decision
+
+    def _stray(
+        self,
+        candidates: Sequence[Candidate],
+        loads: list[int],
+        matched: int,
+        total: int,
+        unit: str,
+    ) -> Decision:
+        """The holders are away: not remembered, so that the prompt is still theirs afterwards."""
+        if self._affinity.refuses(loads[0], loads):
+            return self._least(candidates, loads, _STRAY, matched, total, unit, "spill")
+        self._affinity.charge(candidates[0], None)
+        return Decision(
+            candidates[0], self.name, _STRAY, "first_healthy_fallback", matched, total, unit
+        )
+
+    def _by_events(
+        self,
+        tokens: Sequence[int],
+        partition: str | None,
+        candidates: Sequence[Candidate],
+        loads: list[int],
+    ) -> Decision:
+        block_tokens = self.events.block_tokens or self._block_tokens
+        overlap = self.events.find_tokens(tokens, block_tokens, partition=partition)
+        total = overlap.total
+        if self._affinity.under_pressure(candidates):
+            return self._least(candidates, loads, _PRESSURE, 0, total, "blocks")
+        scores = self._overlap.scores(overlap, candidates, block_tokens)
+        index = self._overlap.choose(scores, loads)
+        if index is None:
+            index = self._warm_up.for_miss(candidates, loads, self.events)
+            if index is None:
+                return self._least(candidates, loads, _MISS, 0, total, "blocks")
+            reason = _WARMING
+        else:
+            reason = _HELD
+            if self._affinity.refuses(loads[index], loads):
+                best = overlap.scores[candidates[index].id]
+                return self._least(candidates, loads, _SPILL, best, total, "blocks", "spill")
+            diverted = self._warm_up.for_hit(candidates, loads, self.events)
+            if diverted is not None:
+                index, reason = diverted, _WARMING
+        worker = candidates[index]
+        held = overlap.scores.get(worker.id, 0)
+        self._affinity.charge(worker, max(len(tokens) - held * block_tokens, 0))
+        branch = "tree_match" if reason is _HELD else "expected_wait_fallback"
+        seen = tuple(
+            (candidate.id, score) for candidate, score in zip(candidates, scores, strict=True)
+        )
+        return Decision(worker, self.name, reason, branch, held, total, "blocks", seen)
+
+    def _by_head(
+        self,
+        placements: PlacementIndex,
+        request: RoutingRequest,
+        candidates: Sequence[Candidate],
+        loads: list[int],
+    ) -> Decision:
+        tokens = request.tokens or ()
+        fitting = [length for length in self._boundaries if length <= len(tokens)]
+        if not fitting:
+            return self._least(candidates, loads, _BLANK)
+        now = self._clock()
+        packed = pack_tokens(tokens[: fitting[-1]])
+        seed = xxh3_64_intdigest((request.partition or "").encode("utf-8", "surrogatepass"))
+        keys = [xxh3_64_intdigest(packed[: n * _TOKEN_BYTES], seed) for n in fitting]
+        decision: Decision | None = None
+        if self._affinity.under_pressure(candidates):
+            decision = self._least(candidates, loads, _PRESSURE, 0, len(tokens), "tokens")
+        for length, key in zip(reversed(fitting), reversed(keys), strict=True):
+            if decision is not None:
+                break
+            index = self._affinity.holder(placements.holders(key, now), None, candidates, loads)
+            if index is None:
+                continue
+            shown = (length, len(tokens), "tokens")
+            if index < 0:
+                decision = self._least(candidates, loads, _SPILL, *shown, "spill")
+            else:
+                self._affinity.charge(candidates[index], len(tokens) - length)
+                decision = Decision(candidates[index], self.name, _MATCH, "tree_match", *shown)
+        decision = decision or self._least(candidates, loads, _MISS, 0, len(tokens), "tokens")
+        placements.record(keys, decision.worker.id, now)
+        return decision
+
+    def _least(
+        self,
+        candidates: Sequence[Candidate],
+        loads: list[int],
+        reason: str,
+        matched: int = 0,
+        total: int = 0,
+        unit: str = "",
+        branch: str = "expected_wait_fallback",
+    ) -> Decision:
+        worker = candidates[self._affinity.least(candidates, loads)]
+        self._affinity.charge(worker, total if unit == "tokens" else None)
+        return Decision(worker, self.name, reason, branch, matched, total, unit)

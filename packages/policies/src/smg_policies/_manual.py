@@ -1,0 +1,188 @@
+"""Sticky routing by the client's key: as a policy, and as a layer over another policy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import NamedTuple
+
+from ._config import PolicyConfig
+from ._sticky import Assigner, StickyKeys, first_present
+from ._types import BasePolicy, Candidate, Decision, Policy, RoutingRequest
+
+KEY_CAP = 2
+"""Requests of one key in flight from which further ones need not follow its pin."""
+
+_SUFFIXES = re.compile(r"(?:_[tr]\d+)+\Z")
+
+
+def base_key(key: str) -> str:
+    """A key without its trailing turn and retry numbers (`_t3`, `_r1`).
+
+    A key that consists of nothing else is left as it is.
+    """
+    return _SUFFIXES.sub("", key) or key
+
+
+class ManualPolicy(BasePolicy):
+    """A routing key stays with the worker it was first given, while that one is usable."""
+
+    name = "manual"
+
+    def __init__(self, rng: Random, config: PolicyConfig, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._keys = StickyKeys(config)
+        self._assigner = Assigner(config.assignment_mode or "random", rng, self._keys)
+
+    @property
+    def entries_count(self) -> int:
+        """How many keys are remembered."""
+        return len(self._keys)
+
+    def select(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Decision | None:
+        """Choose; None without candidates."""
+        if not candidates:
+            return None
+        key = request.routing_key
+        if not key:
+            worker = self._assigner.assign(candidates)
+            return Decision(worker, self.name, "no routing key", "no_routing_id")
+        now = self._clock()
+        pins = self._keys.pins(key, now)
+        workers = {candidate.id: candidate for candidate in candidates}
+        pinned = first_present(pins, workers)
+        if pinned is not None:
+            return Decision(pinned, self.name, "pinned to its key", "occupied_hit")
+        worker = self._assigner.assign(candidates)
+        branch = "occupied_miss" if pins else "vacant"
+        reason = "its key's workers are not usable" if pins else "first request of its key"
+        self._keys.pin(key, worker.id, now, front=False)
+        return Decision(worker, self.name, reason, branch)
+
+    def worker_removed(self, worker_id: str) -> None:
+        """Unpin every key from a worker."""
+        self._keys.forget(worker_id)
+
+    def sweep(self, now: float) -> None:
+        """Forget idle keys."""
+        self._keys.sweep(now)
+
+
+class _Flight(NamedTuple):
+    """What `settle` needs: whose request ended, and the decision of the policy below, if any."""
+
+    key: str
+    worker_id: str
+    below: Decision | None
+
+
+class StickySessions:
+    """Keeps requests of one routing key together, over any other policy.
+
+    The key is `routing_key`, else `rid`, without turn and retry numbers. A key's first request
+    goes where the policy below says ("delegate", the default) or where `assignment_mode` says,
+    and later ones follow while fewer than `KEY_CAP` requests of the key are in flight; beyond
+    that the choice is made anew, and the pin moves if the new worker has room for the key.
+    Requests without a key are the policy's alone. Decisions carry tickets: see `Policy.settle`.
+    """
+
+    def __init__(
+        self, policy: Policy, rng: Random, config: PolicyConfig, clock: Callable[[], float]
+    ) -> None:
+        self._policy = policy
+        self._clock = clock
+        self._keys = StickyKeys(config)
+        mode = config.assignment_mode or "delegate"
+        self._assigner = None if mode == "delegate" else Assigner(mode, rng, self._keys)
+        # Key -> worker -> requests in flight; keys with none are absent.
+        self._flights: dict[str, dict[str, int]] = {}
+
+    @property
+    def name(self) -> str:
+        """The name of the policy below."""
+        return self._policy.name
+
+    @property
+    def needs_text(self) -> bool:
+        """Whether the policy below needs text."""
+        return self._policy.needs_text
+
+    @property
+    def policy(self) -> Policy:
+        """The policy below."""
+        return self._policy
+
+    @property
+    def entries_count(self) -> int:
+        """How many keys are remembered."""
+        return len(self._keys)
+
+    def select(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Decision | None:
+        """Choose; None when there is no candidate or the policy below has none."""
+        key = base_key(request.routing_key or request.rid or "")
+        if not key:
+            return self._policy.select(request, candidates)
+        if not candidates:
+            return None
+        now = self._clock()
+        pins = self._keys.pins(key, now)
+        pinned = first_present(pins, {candidate.id: candidate for candidate in candidates})
+        flights = self._flights.get(key, {})
+        if pinned is not None and sum(flights.values()) < KEY_CAP:
+            return self._take_off(
+                key, Decision(pinned, self.name, "pinned to its key", "occupied_hit"), None
+            )
+        choice = self._choose(request, candidates)
+        if choice is None:
+            return None
+        worker_id = choice.worker.id
+        below = choice if choice.ticket is not None else None
+        if pinned is None:
+            branch = "occupied_miss" if pins else "vacant"
+        elif worker_id == pinned.id:
+            return self._take_off(key, choice._replace(branch="occupied_hit"), below)
+        elif flights.get(worker_id, 0) < KEY_CAP:
+            branch = "cap_respill"
+        else:
+            return self._take_off(key, choice._replace(branch="occupied_miss"), below)
+        self._keys.pin(key, worker_id, now, front=True)
+        return self._take_off(key, choice._replace(branch=branch), below)
+
+    def settle(self, decision: Decision) -> None:
+        """A request has ended: its key has one less in flight."""
+        flight = decision.ticket
+        if not isinstance(flight, _Flight):
+            self._policy.settle(decision)
+            return
+        flights = self._flights.get(flight.key, {})
+        left = flights.get(flight.worker_id, 0) - 1
+        if left > 0:
+            flights[flight.worker_id] = left
+        else:
+            flights.pop(flight.worker_id, None)
+            if not flights:
+                self._flights.pop(flight.key, None)
+        if flight.below is not None:
+            self._policy.settle(flight.below)
+
+    def worker_removed(self, worker_id: str) -> None:
+        """Unpin every key from a worker, here and below."""
+        self._keys.forget(worker_id)
+        self._policy.worker_removed(worker_id)
+
+    def sweep(self, now: float) -> None:
+        """Forget idle keys; sweep below."""
+        self._keys.sweep(now)
+        self._policy.sweep(now)
+
+    def _choose(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Decision | None:
+        if self._assigner is None:
+            return self._policy.select(request, candidates)
+        return Decision(self._assigner.assign(candidates), self.name, "assigned to its key")
+
+    def _take_off(self, key: str, decision: Decision, below: Decision | None) -> Decision:
+        worker_id = decision.worker.id
+        flights = self._flights.setdefault(key, {})
+        flights[worker_id] = flights.get(worker_id, 0) + 1
+        return decision._replace(ticket=_Flight(key, worker_id, below))
