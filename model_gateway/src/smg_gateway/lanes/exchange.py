@@ -87,7 +87,6 @@ class Exchange:
         "route",
         "routing",
         "stage",
-        "workers",
     )
 
     def __init__(
@@ -98,7 +97,6 @@ class Exchange:
         route: RelayRoute,
         intake: RequestView,
         routing: RoutingRequest,
-        workers: Sequence[Worker],
         model_label: str,
         body: bytes,
     ) -> None:
@@ -123,7 +121,6 @@ class Exchange:
         self.route = route
         self.intake = intake
         self.routing = routing
-        self.workers = workers
         self.model_label = model_label
         self.stage = Stage.WAITING
 
@@ -288,7 +285,7 @@ class Exchange:
     def _next_attempt(self) -> None:
         self._timer = None
         lane = self._lane
-        decision = lane.selector.select(self.routing, self.workers, self._tried)
+        decision = lane.selector.select(self.routing, lane.serving(self.routing.model), self._tried)
         self._attempt_number += 1
         if decision is None:
             # Where workers come and go, one may be back before the attempts are used up.
@@ -307,10 +304,11 @@ class Exchange:
     def _retries(self, status: int) -> bool:
         if not self.route.retryable:
             return False
-        untried_left = status == 500 and self._lane.selector.untried_left(self.workers, self._tried)
-        return self._lane.retry.retries_status(
-            status, self._attempt_number, untried_left=untried_left
+        lane = self._lane
+        untried_left = status == 500 and lane.selector.untried_left(
+            lane.serving(self.routing.model), self._tried
         )
+        return lane.retry.retries_status(status, self._attempt_number, untried_left=untried_left)
 
     def _schedule_retry(self) -> None:
         lane = self._lane

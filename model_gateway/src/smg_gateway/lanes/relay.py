@@ -115,7 +115,7 @@ class RelayLane:
         self, request: InboundRequest, client: Client, route: RelayRoute, read: Read
     ) -> Job | None:
         view, model, body = read
-        workers = self._registry.snapshot.serving(model)
+        workers = self.serving(model)
         label = self.telemetry.model_label(model, bool(workers))
         self.telemetry.router_series(label, route.endpoint, view.stream).requests.value += 1
         unread = isinstance(view, UnreadView)
@@ -126,7 +126,7 @@ class RelayLane:
             self.answer(request, client, route, model_not_found(model))
             return None
         routing = self._routing(request, view, model, workers)
-        exchange = Exchange(self, request, client, route, view, routing, workers, label, body)
+        exchange = Exchange(self, request, client, route, view, routing, label, body)
         exchange.start()
         return exchange
 
@@ -162,6 +162,10 @@ class RelayLane:
         except Exception as error:  # noqa: BLE001 - one exchange's defect must not stop the clock of all others
             self._log.error("exchange failed", request_id=exchange.request.id, exc_info=error)
             exchange.client_left()
+
+    def serving(self, model: str | None) -> Sequence[Worker]:
+        """The workers of a model as of now."""
+        return self._registry.snapshot.serving(model)
 
     def call_later(self, delay_s: float, action: Callable[[], None]) -> asyncio.TimerHandle:
         """Run `action` on the event loop after a pause."""

@@ -54,7 +54,7 @@ class Receiver(Protocol):
         ...
 
     def completed(self) -> None:
-        """The response has ended cleanly; the connection has gone back to its pool."""
+        """The response has ended cleanly; the connection goes back to its pool after this call."""
         ...
 
     def failed(self, error: UpstreamError) -> None:
@@ -197,7 +197,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.pool.connection_closed(self)
         if receiver is None:
             return
-        if self._head_done and self.framing is Framing.CLOSE:
+        if self._head_done and self.framing is Framing.CLOSE and exc is None:
             self.complete = True
             receiver.completed()
         elif self._head_done or self._head:
@@ -286,8 +286,11 @@ class UpstreamConnection(asyncio.Protocol):
         self.sink = _ignore
         # The last bytes may have filled the client's buffer; the next exchange is somebody else's.
         self.resume_reading()
-        self.pool.release(self, reusable=self._reusable)
-        receiver.completed()
+        try:
+            # Before the release: the next exchange overwrites what this one may still look at.
+            receiver.completed()
+        finally:
+            self.pool.release(self, reusable=self._reusable)
 
     def _fail(self, error: UpstreamError) -> None:
         receiver, self._receiver = self._receiver, None
