@@ -29,6 +29,8 @@ GC_THRESHOLD = 50_000
 allocations costs several percent of CPU."""
 PROBE_LIMITS = EdgeLimits(max_body_bytes=64 * 1024)
 
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
 _PLAIN = (b"content-type", b"text/plain; charset=utf-8")
 
 
@@ -182,9 +184,19 @@ async def _serve(settings: Settings, warnings: Sequence[str]) -> None:
     for warning in warnings:
         log.warning(warning)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.stop)
-    await server.run()
+
+    def stop(number: int, frame: object) -> None:
+        loop.call_soon_threadsafe(server.stop)
+
+    # Not `loop.add_signal_handler`: closing the loop would restore the default action, and a signal
+    # that comes while the process is already on its way out would kill it.
+    for number in STOP_SIGNALS:
+        signal.signal(number, stop)
+    try:
+        await server.run()
+    finally:
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def run(settings: Settings, warnings: Sequence[str]) -> int:
