@@ -7,11 +7,13 @@ from random import Random
 from typing import Any
 
 import pytest
+from smg_gateway.observability.decisions import DEFAULT_CAPACITY
 from smg_gateway.selection import Selector
-from smg_gateway.selection.selector import chosen
+from smg_gateway.selection.selector import FALLBACK_REASON
 from smg_gateway.upstream import Pool, PoolLimits, parse_origin
 from smg_gateway.workers import BreakerConfig, CircuitBreaker, Worker, WorkerStatus
-from smg_policies import RoutingRequest, create_policy
+from smg_mock_worker import AnswerStatus
+from smg_policies import BasePolicy, Decision, RoutingRequest, create_policy
 
 CHAT = "/v1/chat/completions"
 ANY = RoutingRequest(model="m")
@@ -34,8 +36,8 @@ def test_workers_that_are_not_ready_or_cut_off_are_never_chosen() -> None:
     b.breaker.record_failure(0.0)
     chooser = selector()
     for _ in range(5):
-        decision = chooser.select(ANY, workers)
-        assert decision is not None and chosen(decision) is c
+        selection = chooser.select(ANY, workers)
+        assert selection is not None and selection.worker is c
     c.status = WorkerStatus.DRAINING
     assert chooser.select(ANY, workers) is None
 
@@ -44,8 +46,8 @@ def test_workers_already_tried_are_chosen_only_when_nobody_else_is_left() -> Non
     a, b = workers = [make(1), make(2)]
     chooser = selector()
     for _ in range(4):
-        decision = chooser.select(ANY, workers, tried=[a])
-        assert decision is not None and chosen(decision) is b
+        selection = chooser.select(ANY, workers, tried=[a])
+        assert selection is not None and selection.worker is b
     assert chooser.select(ANY, workers, tried=[a, b]) is not None
     assert chooser.untried_left(workers, [a])
     assert not chooser.untried_left(workers, [a, b])
@@ -56,6 +58,71 @@ def test_each_model_has_a_policy_of_its_own_up_to_a_bound() -> None:
     for number in range(1000):
         chooser.select(RoutingRequest(model=f"m{number}"), [make(1)])
     assert len(chooser.policies) == 11
+
+
+class Raising(BasePolicy):
+    name = "raising"
+
+    def select(self, request: RoutingRequest, candidates: Any) -> Decision | None:
+        raise RuntimeError("a plugin's defect")
+
+
+class Inventing(BasePolicy):
+    name = "inventing"
+
+    def select(self, request: RoutingRequest, candidates: Any) -> Decision | None:
+        return Decision(make(99), self.name, "made up")
+
+
+@pytest.mark.parametrize("policy", [Raising, Inventing])
+def test_a_policy_that_fails_is_overruled(policy: Any) -> None:
+    a, b = workers = [make(1), make(2)]
+    a.load = 1
+    selection = Selector(policy, clock=lambda: 0.0).select(ANY, workers)
+    assert selection is not None
+    assert (selection.worker, selection.decision.reason) == (b, FALLBACK_REASON)
+
+
+@pytest.mark.anyio
+async def test_header_and_decision_log_tell_the_same_choice(
+    start: Any, worker: Any, other: Any, http: Any, chat: Any
+) -> None:
+    worker.faults.add(AnswerStatus(code=503))
+
+    async with start(worker, other) as running:
+        for number in range(3):
+            headers = {"x-request-id": f"r{number}"}
+            async with http.post(running.url + CHAT, json=chat(), headers=headers) as answer:
+                assert answer.headers["x-smg-routed-worker-id"] == other.url
+        log = running.url + "/v1/router/decisions"
+        async with http.get(log, params={"request_id": "r0"}) as answer:
+            second, first = (await answer.json())["data"]
+        async with http.get(log, params={"worker": other.url, "limit": "2"}) as answer:
+            assert [row["request_id"] for row in (await answer.json())["data"]] == ["r2", "r1"]
+        async with http.get(log, params={"model": "nope"}) as answer:
+            assert (await answer.json())["data"] == []
+        async with http.get(log, params={"limit": "0"}) as answer:
+            assert answer.status == 400
+
+    assert [(row["worker"], row["attempt"]) for row in (first, second)] == [
+        (worker.url, 1),
+        (other.url, 2),
+    ]
+    assert [row["worker"] for row in first["candidates"]] == [worker.url, other.url]
+    assert (first["policy"], first["reason"]) == ("round_robin", "next in turn")
+    assert first["took_us"] > 0
+
+
+@pytest.mark.anyio
+async def test_the_decision_log_is_bounded_and_guarded(start: Any, worker: Any, http: Any) -> None:
+    async with start(worker, api_key="k") as running:
+        log = running.gateway.lane.decisions
+        decision = Decision(running.gateway.registry.snapshot.workers[0], "p", "r")
+        for number in range(10_000):
+            log.add(str(number), None, 1, decision, (), 0.0)
+        assert len(log) == DEFAULT_CAPACITY
+        async with http.get(running.url + "/v1/router/decisions") as answer:
+            assert answer.status == 401
 
 
 @pytest.mark.anyio

@@ -17,7 +17,14 @@ from random import Random
 from smg_policies import create_policy
 from starlette.routing import BaseRoute
 
-from .admin import Readiness, cancel_route, information_routes, probe_routes, unserved_routes
+from .admin import (
+    Readiness,
+    cancel_route,
+    decision_routes,
+    information_routes,
+    probe_routes,
+    unserved_routes,
+)
 from .admission import DataPlaneKeys, RequestIds
 from .dialects import RELAY_ROUTES, RelayRoute
 from .edge import AsgiCycle, EdgeConnection
@@ -84,6 +91,7 @@ class Gateway:
             *probe_routes(self.readiness),
             *information_routes(self.registry, aliases),
             cancel_route(self.registry, self._keys),
+            *decision_routes(self.lane.decisions, self._keys),
             *unserved_routes(self._keys, settings.max_payload_size),
         ]
         post_only = {route.path for route in RELAY_ROUTES.values()}

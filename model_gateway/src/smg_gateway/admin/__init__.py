@@ -1,8 +1,16 @@
 """Routes that the gateway answers itself."""
 
 from .cancellation import cancel_route
+from .decisions import decision_routes
 from .information import information_routes
 from .probes import Readiness, probe_routes
 from .unserved import unserved_routes
 
-__all__ = ("Readiness", "cancel_route", "information_routes", "probe_routes", "unserved_routes")
+__all__ = (
+    "Readiness",
+    "cancel_route",
+    "decision_routes",
+    "information_routes",
+    "probe_routes",
+    "unserved_routes",
+)

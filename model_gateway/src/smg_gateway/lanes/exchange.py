@@ -19,7 +19,6 @@ from ..errors import (
     stream_error_frame,
 )
 from ..selection import RETRYABLE_STATUSES
-from ..selection.selector import chosen
 from ..upstream import Framing, UpstreamConnection, UpstreamError, UpstreamFault
 from ..upstream.fetch import BodyDecoder
 from ..workers import Worker
@@ -285,18 +284,19 @@ class Exchange:
     def _next_attempt(self) -> None:
         self._timer = None
         lane = self._lane
-        decision = lane.selector.select(self.routing, lane.serving(self.routing.model), self._tried)
+        model = self.routing.model
+        selection = lane.selector.select(self.routing, lane.serving(model), self._tried)
         self._attempt_number += 1
-        if decision is None:
+        if selection is None:
             # Where workers come and go, one may be back before the attempts are used up.
             if self._tried and lane.retry.retries_failure(self._attempt_number):
                 self._schedule_retry()
             else:
                 self.refuse(NO_AVAILABLE_WORKERS)
             return
-        worker = chosen(decision)
+        decision, worker = selection.decision, selection.worker
         self._tried.append(worker)
-        lane.telemetry.selected(self.model_label, decision)
+        lane.selected(self, selection)
         lane.telemetry.sent(worker, self.model_label)
         self._attempt = Attempt(self, worker, decision, lane.clock() + lane.timeout_s)
         self._attempt.start()

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from logging import DEBUG
 from random import Random
 
+import msgspec
 from smg_policies import RoutingRequest
 from smg_protocols import RequestInvalid, check_anthropic_version
 
 from ..dialects import RelayRoute, RequestView, UnreadView, partition_of, routing_tokens
 from ..errors import Envelope, ErrorRecord, model_not_found, refused, render
+from ..observability.decisions import DecisionLog
 from ..observability.logs import get_logger
 from ..observability.telemetry import Telemetry
-from ..selection import RetryPolicy, Selector
+from ..selection import RetryPolicy, Selection, Selector
 from ..upstream import UpstreamError
 from ..workers import Registry, Worker
 from .client import Client, Job
@@ -69,7 +72,9 @@ class RelayLane:
         self.clock = clock
         self.rng = rng
         self.active: set[Exchange] = set()
+        self._logs_choices = False
         self.readers = BodyReaders()
+        self.decisions = DecisionLog()
         self.timeout_s = config.request_timeout_s
         self.keepalive_s = config.keepalive_s
         self.hold_s = config.keepalive_s or SILENT_HEAD_HOLD_S
@@ -144,6 +149,7 @@ class RelayLane:
 
     async def run(self) -> None:
         """Watch deadlines and silence for ever; cancel to stop."""
+        self._logs_choices = bool(self._log.is_enabled_for(DEBUG))
         swept = self.clock()
         while True:
             await asyncio.sleep(TICK_S)
@@ -172,6 +178,21 @@ class RelayLane:
         return asyncio.get_running_loop().call_later(delay_s, action)
 
     # --- what exchanges tell -------------------------------------------------------------
+
+    def selected(self, exchange: Exchange, selection: Selection) -> None:
+        """A worker was chosen: metrics, decision log and debug log say so."""
+        decision = selection.decision
+        self.telemetry.selected(exchange.model_label, decision)
+        choice = self.decisions.add(
+            exchange.request.id,
+            exchange.routing.model,
+            exchange.attempts,
+            decision,
+            selection.considered,
+            selection.took_s,
+        )
+        if self._logs_choices:
+            self._log.debug("worker chosen", **msgspec.to_builtins(choice.record()))
 
     def judge(self, worker: Worker, success: bool) -> None:
         """An attempt's outcome goes to the worker's breaker."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from logging import INFO
+
 from .logs import get_logger
 
 _MODULE = "smg_gateway.access"
@@ -12,6 +14,7 @@ class AccessLog:
 
     def __init__(self) -> None:
         self._log = get_logger(_MODULE)
+        self._enabled: bool | None = None
 
     def write(
         self,
@@ -46,5 +49,7 @@ class AccessLog:
         self._log.info("request", **fields)
 
     def enabled(self) -> bool:
-        """Whether lines are written at all."""
-        return bool(self._log.is_enabled_for(20))
+        """Whether lines are written at all; found out once, at the first request."""
+        if self._enabled is None:
+            self._enabled = bool(self._log.is_enabled_for(INFO))
+        return self._enabled

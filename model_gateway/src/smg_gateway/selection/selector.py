@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import cast
+from time import perf_counter
+from typing import NamedTuple, cast
 
 from smg_policies import Decision, Policy, RoutingRequest
 
+from ..observability.logs import get_logger
 from ..workers import Worker
+
+FALLBACK_REASON = "the policy failed; fewest requests in flight"
+
+
+class Selection(NamedTuple):
+    """A decision, the usable workers it was made among, and the policy's time in seconds."""
+
+    decision: Decision
+    considered: Sequence[Worker]
+    took_s: float
+
+    @property
+    def worker(self) -> Worker:
+        """The chosen worker."""
+        return cast(Worker, self.decision.worker)
 
 
 class Selector:
-    """Keeps one policy per model, as the first request for the model asks for it.
+    """Keeps one policy per model, made when the first request for the model comes.
 
-    `max_models` bounds the table: beyond it, further models share one policy.
+    `max_models` bounds the table: beyond it, further models share one policy. A policy that raises
+    or answers with something that is no candidate is logged and overruled: the gateway serves on.
     """
 
     def __init__(
@@ -28,6 +46,7 @@ class Selector:
         self._max_models = max_models
         self._policies: dict[str | None, Policy] = {}
         self._shared = create_policy()
+        self._log = get_logger("smg_gateway.selection")
 
     @property
     def policies(self) -> Collection[Policy]:
@@ -44,7 +63,7 @@ class Selector:
         request: RoutingRequest,
         workers: Sequence[Worker],
         tried: Collection[Worker] = (),
-    ) -> Decision | None:
+    ) -> Selection | None:
         """Choose among the usable ones of `workers`, preferring those not in `tried`."""
         now = self._clock()
         usable = [worker for worker in workers if worker.usable(now)]
@@ -52,7 +71,19 @@ class Selector:
             usable = [worker for worker in usable if worker not in tried] or usable
         if not usable:
             return None
-        return self._policy(request.model).select(request, usable)
+        policy = self._policy(request.model)
+        began = perf_counter()
+        try:
+            decision = policy.select(request, usable)
+        except Exception as error:  # noqa: BLE001 - the border to third-party policies
+            self._log.error("policy failed", policy=policy.name, exc_info=error)
+            decision = _fallback(policy, usable)
+        if decision is None:
+            return None
+        if decision.worker not in usable:
+            self._log.error("policy chose no candidate", policy=policy.name)
+            decision = _fallback(policy, usable)
+        return Selection(decision, usable, perf_counter() - began)
 
     def untried_left(self, workers: Sequence[Worker], tried: Collection[Worker]) -> bool:
         """Whether some usable worker has not had this request yet."""
@@ -83,6 +114,5 @@ class Selector:
         return policy
 
 
-def chosen(decision: Decision) -> Worker:
-    """The worker of a decision made among workers."""
-    return cast(Worker, decision.worker)
+def _fallback(policy: Policy, usable: Sequence[Worker]) -> Decision:
+    return Decision(min(usable, key=lambda worker: worker.load), policy.name, FALLBACK_REASON)
