@@ -15,11 +15,12 @@ from typing import AnyStr, Generic, NamedTuple, TypeAlias, cast
 from ._edges import shared_length
 from ._nodes import Hold, Node
 
-Spot: TypeAlias = tuple[Node[AnyStr], Node[AnyStr] | None, int, int, int]
-"""Where a key leaves a tree: node, child, partial, rest, version.
+Spot: TypeAlias = tuple[Node[AnyStr], Node[AnyStr] | None, int, int, bool, int]
+"""Where a key leaves a tree: node, child, partial, rest, capped, version.
 
 That is `rest` elements in, after `node`; or further, `partial` elements into the edge of `child`.
-`version` is the tree's at that moment. A plain tuple, because every search makes one.
+`capped` says that the bound on depth ended the search, `version` is the tree's at that moment.
+A plain tuple, because every search makes one.
 """
 
 
@@ -64,6 +65,8 @@ class PrefixTree(Generic[AnyStr]):
         # Oldest first. Holds that are no leaves may be missing: once their last leaf is evicted
         # they are due at once, being no younger than what was passed.
         self._order: OrderedDict[Hold[AnyStr], None] = OrderedDict()
+        # Tenants on their way out, each with the nodes still to be looked at.
+        self._retiring: dict[str, list[Node[AnyStr]]] = {}
 
     @property
     def size(self) -> int:
@@ -99,6 +102,7 @@ class PrefixTree(Generic[AnyStr]):
         self._size = self._holds_count = 0
         self._sizes.clear()
         self._order.clear()
+        self._retiring.clear()
 
     def evict_to(self, max_size: int, max_holds: int = sys.maxsize) -> int:
         """Drop least recently used leaves of any tenant until both bounds hold.
@@ -119,18 +123,47 @@ class PrefixTree(Generic[AnyStr]):
         return before - self._size
 
     def remove_tenant(self, tenant: str, *, prune: bool = False) -> None:
-        """Forget a tenant; looks at every node.
+        """Forget a tenant; looks at every node, so `retire_tenant` suits large trees better.
 
         What nobody holds any more still matches (with no holders) unless `prune` deletes it.
         """
-        for node in reversed(self._root.walk()):
-            hold = node.holds.get(tenant)
-            if hold is not None:
-                self._release(hold)
-            if prune and not node.holds and not node.children:
-                self._unlink(node)
+        for node in self._root.walk():
+            self._relieve(node, tenant, prune=prune)
         self._root.holds.pop(tenant, None)
         self._sizes.pop(tenant, None)
+
+    def retire_tenant(self, tenant: str) -> None:
+        """Forget a tenant, pruning what nobody else holds, bit by bit in calls of `tidy`.
+
+        Until that is done it is still named as a holder. Given anything again, it stays.
+        """
+        self._retiring[tenant] = [self._root]
+
+    def tidy(self, max_nodes: int) -> bool:
+        """Look at up to that many nodes for retired tenants; whether no work is left."""
+        while self._retiring:
+            tenant, nodes = next(iter(self._retiring.items()))
+            while nodes:
+                if max_nodes <= 0:
+                    return False
+                max_nodes -= 1
+                node = nodes.pop()
+                nodes.extend(node.children.values())
+                self._relieve(node, tenant, prune=True)
+            self._root.holds.pop(tenant, None)
+            self._sizes.pop(tenant, None)
+            del self._retiring[tenant]
+        return True
+
+    def _relieve(self, node: Node[AnyStr], tenant: str, *, prune: bool) -> None:
+        """Take a tenant off a node, and what is empty by that off the tree."""
+        hold = node.holds.get(tenant)
+        if hold is not None:
+            self._release(hold)
+        step = node
+        while prune and not step.holds and not step.children and step.parent is not None:
+            self._unlink(step)
+            step = step.parent
 
     def _descend(self, key: AnyStr) -> Spot[AnyStr]:
         node, at, size, unit = self._root, 0, len(key), self._unit
@@ -143,10 +176,12 @@ class PrefixTree(Generic[AnyStr]):
             edge = child.edge
             if not key.startswith(edge, at):
                 shared = shared_length(edge, key, at)
-                return node, child, shared // unit * unit, at, self._version
+                return node, child, shared // unit * unit, at, False, self._version
             node = child
             at += len(edge)
-        return node, None, 0, at, self._version
+        else:
+            return node, None, 0, at, True, self._version
+        return node, None, 0, at, False, self._version
 
     def _resume(self, spot: object, key: AnyStr) -> Spot[AnyStr]:
         """The spot found by a match of `key`, or a fresh one when the tree changed since."""
@@ -171,6 +206,8 @@ class PrefixTree(Generic[AnyStr]):
 
     def _split(self, child: Node[AnyStr], at: int) -> Node[AnyStr]:
         middle = child.split(at, self._unit)
+        for tenant in self._retiring:
+            middle.holds.pop(tenant, None)
         self._holds_count += len(middle.holds)
         return middle
 
@@ -184,6 +221,12 @@ class PrefixTree(Generic[AnyStr]):
         self._holds_count += 1
         self._count(tenant, len(edge))
         return hold
+
+    def _lengthen(self, node: Node[AnyStr], rest: AnyStr, tenant: str) -> None:
+        """At the bound on depth, a leaf that only `tenant` holds takes what follows."""
+        if not node.children and len(node.holds) == 1 and node.parent is not None:
+            node.edge += rest
+            self._count(tenant, len(rest))
 
     def _see(self, hold: Hold[AnyStr]) -> None:
         hold.seen = self._clock
@@ -231,9 +274,12 @@ class PrefixTree(Generic[AnyStr]):
             above.kids -= 1
 
     def _unlink(self, node: Node[AnyStr]) -> None:
-        if node.parent is not None:
+        siblings = node.parent.children if node.parent is not None else {}
+        start = node.edge[: self._unit]
+        # A node met again after its time must not take its successor with it.
+        if siblings.get(start) is node:
             self._version += 1
-            del node.parent.children[node.edge[: self._unit]]
+            del siblings[start]
 
     def _reindex(self) -> None:
         """Rebuild what is derived from nodes and holds: counters, leaf counts and order."""
@@ -243,6 +289,7 @@ class PrefixTree(Generic[AnyStr]):
         for node in self._root.walk():
             for tenant, hold in node.holds.items():
                 hold.kids = sum(tenant in child.holds for child in node.children.values())
+                self._clock = max(self._clock, hold.seen)
                 if node is not self._root:
                     sizes[tenant] = sizes.get(tenant, 0) + len(node.edge) // self._width
                     holds.append(hold)
@@ -251,4 +298,3 @@ class PrefixTree(Generic[AnyStr]):
         self._size = sum(sizes.values())
         self._holds_count = len(holds)
         self._order = OrderedDict.fromkeys(holds)
-        self._clock = max(self._clock, holds[-1].seen if holds else 0)

@@ -21,6 +21,10 @@ _STRIDE_BLOCKS = 32
 """How many blocks of a request are hashed before looking whether anyone holds the last one."""
 
 
+MAX_FORMER = 8
+"""Cleared workers whose blocks may wait for `tidy`."""
+
+
 class WorkerUntracked(LookupError):
     """A block follows another one of a worker of which nothing is known."""
 
@@ -38,13 +42,11 @@ class ParentUnknown(LookupError):
 class Overlap(NamedTuple):
     """How much of a request workers hold.
 
-    `scores` maps workers to the number of leading blocks they hold without a gap (workers
-    without the first block are absent), `blocks_held` the same workers to all their blocks, and
-    `total` is the number of whole blocks asked for.
+    `scores` maps workers to the number of leading blocks they hold without a gap; workers
+    without the first block are absent. `total` is the number of whole blocks asked for.
     """
 
     scores: dict[str, int]
-    blocks_held: dict[str, int]
     total: int
 
 
@@ -96,11 +98,12 @@ class _Block:
 
 
 class _Worker:
-    __slots__ = ("bit", "blocks", "doubles", "media", "name")
+    __slots__ = ("bit", "blocks", "doubles", "media", "name", "position")
 
-    def __init__(self, name: str, bit: int) -> None:
+    def __init__(self, name: str, position: int) -> None:
         self.name = name
-        self.bit = bit
+        self.position = position
+        self.bit = 1 << position
         # Engine hash, or (medium, engine hash), -> block; oldest first.
         self.blocks: dict[Hashable, _Block] = {}
         # Further keys under which a block is held, beyond the first.
@@ -121,13 +124,22 @@ class EventIndex:
         self._max_worker_blocks = max_worker_blocks
         self._table: dict[int, _Block] = {}
         self._workers: dict[str, _Worker] = {}
-        self._by_bit: dict[int, _Worker] = {}
-        self._free_bits: list[int] = []
+        # Names by bit position; positions of workers that are gone are used again.
+        self._names: list[str] = []
+        self._free: list[int] = []
+        # Workers that gave everything up, whose blocks `tidy` has yet to let go; their bits.
+        self._former: list[_Worker] = []
+        self._former_bits = 0
         self._block_tokens: int | None = None
 
     def __len__(self) -> int:
         """Blocks held, counted once per worker and engine hash."""
         return sum(len(worker.blocks) for worker in self._workers.values())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody holds anything."""
+        return not self._workers
 
     @property
     def workers(self) -> tuple[str, ...]:
@@ -197,30 +209,62 @@ class EventIndex:
             self._dismiss(state)
 
     def cleared(self, worker: str) -> None:
-        """A worker gave everything up, or is gone."""
-        state = self._workers.get(worker)
+        """A worker gave everything up, or is gone.
+
+        Takes effect at once; the memory is given back in calls of `tidy`, or at the latest when
+        `MAX_FORMER` others are cleared after it.
+        """
+        state = self._workers.pop(worker, None)
         if state is None:
             return
-        # Last stored first: chains are then taken apart from their ends, with nothing to mend.
-        while state.blocks:
-            self._unhold(state, state.blocks.popitem()[1])
-        self._dismiss(state)
+        self._former.append(state)
+        self._former_bits |= state.bit
+        if len(self._former) > MAX_FORMER:
+            self._let_go(self._former[0], len(self._former[0].blocks))
+
+    def tidy(self, max_blocks: int) -> bool:
+        """Give back up to that many blocks of cleared workers; whether no work is left."""
+        while self._former and max_blocks > 0:
+            max_blocks -= self._let_go(self._former[0], max_blocks)
+        return not self._former
 
     def find(self, hashes: Sequence[int], *, early_exit: bool = False) -> Overlap:
         """Who holds the leading blocks of a request, given its chain hashes.
 
         With `early_exit` holders of the first block all score 1.
         """
-        active = self._reached(hashes[0]) if hashes else 0
         scores: dict[str, int] = {}
+        table, gone = self._table, ~self._former_bits
+
+        def reached(chain_hash: int) -> int:
+            block = table.get(chain_hash)
+            return 0 if block is None else block.reached & gone
+
+        active = reached(hashes[0]) if hashes else 0
         if early_exit:
             self._score(active, 1, scores)
-        elif active.bit_count() * 8 > len(hashes):
-            self._walk(hashes, active, scores)
-        else:
-            self._bisect(hashes, active, scores)
-        held = {name: len(self._workers[name].blocks) for name in scores}
-        return Overlap(scores, held, len(hashes))
+            return Overlap(scores, len(hashes))
+        start, count = 0, len(hashes)
+        while active:
+            # All of `active` reach block `start`: find the first block that some do not reach,
+            # in steps that double, then by halves.
+            low, step = start + 1, 1
+            high = low
+            while high < count and reached(hashes[high]) == active:
+                low = high + 1
+                step *= 2
+                high = start + step
+            high = min(high, count)
+            while low < high:
+                middle = (low + high) // 2
+                if reached(hashes[middle]) == active:
+                    low = middle + 1
+                else:
+                    high = middle
+            left = reached(hashes[low]) if low < count else 0
+            self._score(active & ~left, low, scores)
+            start, active = low, left
+        return Overlap(scores, count)
 
     def find_tokens(
         self,
@@ -286,14 +330,31 @@ class EventIndex:
     # Workers
 
     def _admit(self, name: str) -> _Worker:
-        bit = self._free_bits.pop() if self._free_bits else 1 << len(self._workers)
-        worker = self._workers[name] = self._by_bit[bit] = _Worker(name, bit)
+        if self._free:
+            position = self._free.pop()
+            self._names[position] = name
+        else:
+            position = len(self._names)
+            self._names.append(name)
+        worker = self._workers[name] = _Worker(name, position)
         return worker
 
     def _dismiss(self, worker: _Worker) -> None:
         del self._workers[worker.name]
-        del self._by_bit[worker.bit]
-        self._free_bits.append(worker.bit)
+        self._free.append(worker.position)
+
+    def _let_go(self, former: _Worker, max_blocks: int) -> int:
+        """Take blocks from a cleared worker; how many."""
+        blocks = former.blocks
+        count = min(max_blocks, len(blocks))
+        for _ in range(count):
+            # Last stored first: chains are then taken apart from their ends, with nothing to mend.
+            self._unhold(former, blocks.popitem()[1])
+        if not blocks:
+            self._former.remove(former)
+            self._former_bits &= ~former.bit
+            self._free.append(former.position)
+        return count
 
     # Blocks
 
@@ -384,41 +445,18 @@ class EventIndex:
 
     # Searching
 
-    def _reached(self, chain_hash: int) -> int:
-        block = self._table.get(chain_hash)
-        return 0 if block is None else block.reached
-
     def _score(self, bits: int, score: int, scores: dict[str, int]) -> None:
+        names = self._names
+        if bits.bit_count() * 4 > len(names):
+            flags = f"{bits:b}"[::-1]
+            scores.update(
+                (name, score) for name, flag in zip(names, flags, strict=False) if flag == "1"
+            )
+            return
         while bits:
-            bit = bits & -bits
-            scores[self._by_bit[bit].name] = score
-            bits ^= bit
-
-    def _walk(self, hashes: Sequence[int], active: int, scores: dict[str, int]) -> None:
-        for count, chain_hash in enumerate(hashes):
-            left = self._reached(chain_hash)
-            if left != active:
-                self._score(active & ~left, count, scores)
-                active = left
-                if not active:
-                    return
-        self._score(active, len(hashes), scores)
-
-    def _bisect(self, hashes: Sequence[int], active: int, scores: dict[str, int]) -> None:
-        reached = self._reached
-        start, end = 0, len(hashes)
-        while active:
-            # Invariant: all of `active` reach block `start`; find the first that some do not.
-            low, high = start + 1, end
-            while low < high:
-                middle = (low + high) // 2
-                if reached(hashes[middle]) == active:
-                    low = middle + 1
-                else:
-                    high = middle
-            left = reached(hashes[low]) if low < end else 0
-            self._score(active & ~left, low, scores)
-            start, active = low, left
+            low = bits & -bits
+            scores[names[low.bit_length() - 1]] = score
+            bits ^= low
 
 
 def partition_seed(partition: str | None) -> int:

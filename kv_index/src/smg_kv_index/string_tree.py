@@ -18,8 +18,9 @@ REFRESH_EVERY = 8
 class StringTree(PrefixTree[str]):
     """Approximate prefix index over text; lengths are code points, nothing is normalised.
 
-    `max_depth` bounds the nodes visited per operation: text beyond that many nodes is neither
-    matched nor stored, so that a hostile sequence of prompts cannot make every request slow.
+    `max_depth` bounds the nodes visited per operation, so that a hostile sequence of prompts
+    cannot make every request slow. What lies beyond is remembered only where one tenant alone
+    was given it, as in a very long conversation.
     Not safe for concurrent use: keep all calls on one thread.
     """
 
@@ -33,7 +34,7 @@ class StringTree(PrefixTree[str]):
         holders. One match in `REFRESH_EVERY` also counts as an access of the tenant it names.
         """
         spot = self._descend(text)
-        node, child, partial, rest, _ = spot
+        node, child, partial, rest, _, _ = spot
         final = child or node
         holds = final.holds
         tenant = final.reported
@@ -72,6 +73,13 @@ class StringTree(PrefixTree[str]):
     def place(self, match: PrefixMatch, text: str, tenant: str) -> None:
         """`insert`, continuing from this tree's `match` of the same text."""
         self._settle(self._resume(match.spot, text), text, tenant)
+
+    def match_and_insert(self, text: str, tenant: str) -> PrefixMatch:
+        """`match` as it is before, then `insert`, in one search."""
+        match = self.match(text)
+        match = match._replace(holders=tuple(match.holders))
+        self.place(match, text, tenant)
+        return match
 
     def evict_each_to(self, max_characters: int) -> int:
         """Drop least recently used leaves of every tenant that holds more than the bound.
@@ -158,9 +166,11 @@ class StringTree(PrefixTree[str]):
 
     def _settle(self, spot: Spot[str], text: str, tenant: str) -> None:
         self._version += 1
+        if self._retiring:
+            self._retiring.pop(tenant, None)
         if tenant not in self._root.holds:
             self._hold(self._root, tenant)
-        node, child, partial, at, _ = spot
+        node, child, partial, at, capped, _ = spot
         if child is not None:
             node = self._split(child, partial)
             at += partial
@@ -171,8 +181,10 @@ class StringTree(PrefixTree[str]):
                 self._hold(step, tenant)
             step = step.parent
         step.latest = tenant
-        # A character that leads on can only be left here by the depth bound.
-        if at < len(text) and text[at] not in node.children:
-            self._see_now(self._grow(node, text[at:], tenant))
-        else:
+        if at == len(text):
             self._see_now(node.holds[tenant])
+        elif capped:
+            self._lengthen(node, text[at:], tenant)
+            self._see_now(node.holds[tenant])
+        else:
+            self._see_now(self._grow(node, text[at:], tenant))

@@ -61,7 +61,7 @@ class TokenTree(PrefixTree[bytes]):
     Shorter keys are not stored, and the rest behind the last whole page is ignored.
     `tenant_sizes` counts what is inserted again once more, as the engines' own bookkeeping that
     it imitates does; `size` and `used_sizes` count what is there. `max_depth` bounds the nodes
-    visited per operation. Raises `ValueError` for another page size. Not safe for concurrent
+    visited per operation, as in `StringTree`. Raises `ValueError` for another page size. Not safe for concurrent
     use: keep all calls on one thread.
     """
 
@@ -95,7 +95,7 @@ class TokenTree(PrefixTree[bytes]):
             return PrefixMatch(next(iter(holds), None), 0, total, holds.keys(), None, None)
         node, at, tenant = self._root, 0, None
         inside: Node[bytes] | None = None
-        partial, version = 0, self._version
+        partial, capped, version = 0, False, self._version
         for _ in self._levels:
             child = node.children.get(key[at : at + _PAGE_BYTES])
             if child is None:
@@ -113,7 +113,9 @@ class TokenTree(PrefixTree[bytes]):
                 break
             node = child
             at += len(child.edge)
-        spot: Spot[bytes] = node, inside, partial, at, version
+        else:
+            capped = True
+        spot: Spot[bytes] = node, inside, partial, at, capped, version
         matched = (at + partial) // TOKEN_BYTES
         if not matched:
             return PrefixMatch(None, 0, total, (), None, spot)
@@ -131,6 +133,14 @@ class TokenTree(PrefixTree[bytes]):
         key = _whole_pages(packed)
         if key:
             self._settle(self._resume(match.spot, key), key, tenant)
+
+    def match_and_insert(self, tokens: Sequence[int], tenant: str) -> PrefixMatch:
+        """`match` as it is before, then `insert`, in one search."""
+        packed = pack_tokens(tokens)
+        match = self.match_packed(packed)
+        match = match._replace(holders=tuple(match.holders))
+        self.place_packed(match, packed, tenant)
+        return match
 
     def evict_tenant(self, tenant: str, max_tokens: int) -> int:
         """Drop leaves of one tenant, in the tree's order, until its count is down to the bound.
@@ -175,8 +185,10 @@ class TokenTree(PrefixTree[bytes]):
             stack.extend((node.children[page], length) for page in pages)
 
     def _settle(self, spot: Spot[bytes], key: bytes, tenant: str) -> None:
+        if self._retiring:
+            self._retiring.pop(tenant, None)
         self._hold(self._root, tenant)
-        node, child, partial, at, _ = spot
+        node, child, partial, at, capped, _ = spot
         path: list[Node[bytes]] = []
         step = node
         while step.parent is not None:
@@ -194,7 +206,9 @@ class TokenTree(PrefixTree[bytes]):
             middle.latest = tenant
             self._hold(middle, tenant)
             at += partial
-        if at < len(key) and key[at : at + _PAGE_BYTES] not in node.children:
+        if at < len(key) and capped:
+            self._lengthen(node, key[at:], tenant)
+        elif at < len(key):
             hold = self._grow(node, key[at:], tenant)
             self._clock += 1
             hold.node.created = self._clock

@@ -32,6 +32,7 @@ from ._types import (
     Candidate,
     Decision,
     LoadReport,
+    PlainCandidate,
     Policy,
     RoutingRequest,
 )
@@ -51,6 +52,7 @@ __all__ = (
     "LoadReport",
     "ManualPolicy",
     "PassthroughPolicy",
+    "PlainCandidate",
     "Policy",
     "PolicyConfig",
     "PolicyFactory",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from math import ceil, sqrt
 
+from ._bounds import make_room
 from ._config import PolicyConfig
 from ._types import Candidate, LoadReport
 from ._waiting import WaitEstimator, reports_of
@@ -52,12 +53,16 @@ class TurnCounter:
     def count(self, worker_id: str) -> None:
         """The worker was chosen."""
         turns = self._turns.get(worker_id)
-        self._turns[worker_id] = self.turns(worker_id) + 1 if turns is None else turns + 1
+        self._turns[worker_id] = (self.turns(worker_id) if turns is None else turns) + 1
 
     def turns(self, worker_id: str) -> int:
         """How often the worker was chosen, on the newcomers' scale."""
         turns = self._turns.get(worker_id)
-        return min(self._turns.values(), default=0) if turns is None else turns
+        if turns is None:
+            turns = min(self._turns.values(), default=0)
+            make_room(self._turns)
+            self._turns[worker_id] = turns
+        return turns
 
     def forget(self, worker_id: str) -> None:
         """The worker is gone."""

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from random import Random
 
+from ._bounds import MAX_WORKERS
 from ._config import PolicyConfig
 from ._types import BasePolicy, Candidate, Decision, RoutingRequest
 
@@ -55,6 +56,8 @@ class BucketPolicy(BasePolicy):
         workers = {candidate.id: candidate for candidate in candidates}
         new = [worker_id for worker_id in workers if worker_id not in self._workers]
         if new:
+            if len(self._workers) + len(new) > MAX_WORKERS:
+                self._workers = [each for each in self._workers if each in workers]
             self._workers.extend(new)
             self._split_evenly()
         size = len(request.tokens) if request.tokens else len(request.text or "")
@@ -120,8 +123,8 @@ class BucketPolicy(BasePolicy):
 
     def _let_go(self) -> None:
         _, worker_id, size = self._recent.popleft()
-        left = self._sums[worker_id] - size
+        left = self._sums.get(worker_id, 0) - size
         if left > 0:
             self._sums[worker_id] = left
         else:
-            del self._sums[worker_id]
+            self._sums.pop(worker_id, None)

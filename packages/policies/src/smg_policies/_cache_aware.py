@@ -13,6 +13,7 @@ from smg_kv_index import (
     StringTree,
     TokenTree,
     pack_tokens,
+    partition_seed,
 )
 from xxhash import xxh3_64_intdigest
 
@@ -21,6 +22,9 @@ from ._config import PolicyConfig
 from ._memory import TextMemory, TokenMemory
 from ._overlap import OverlapChooser, WarmUp
 from ._types import BasePolicy, Candidate, Decision, RoutingRequest
+
+TIDIED_PER_SWEEP = 2000
+"""Nodes or blocks of removed workers looked at per sweep and index: about a millisecond."""
 
 _TOKEN_BYTES = 4
 
@@ -56,6 +60,8 @@ class CacheAwarePolicy(BasePolicy):
         self._overlap = OverlapChooser(rng, config)
         self._warm_up = WarmUp(config, clock)
         self.events = EventIndex()
+        # Removed workers that the trees may still name.
+        self._departed: set[str] = set()
         self._boundaries = config.cache_boundaries
         self._placements: PlacementIndex | None = None
         if config.cache_index == "hash":
@@ -76,14 +82,15 @@ class CacheAwarePolicy(BasePolicy):
         if not candidates:
             return None
         loads = [candidate.load for candidate in candidates]
-        tokens, partition = request.tokens, request.partition
+        packed = _packed(request.tokens)
+        partition = request.partition
         if self._placements is not None:
-            return self._by_head(self._placements, request, candidates, loads)
-        if tokens:
-            if len(self.events):
-                return self._by_events(tokens, partition, candidates, loads)
+            return self._by_head(self._placements, packed, partition, candidates, loads)
+        if packed:
+            if not self.events.is_empty:
+                return self._by_events(packed, partition, candidates, loads)
             memory = self._tokens
-            recall = memory.recall(tokens, partition)
+            recall = memory.recall(packed, partition)
             return self._by_memory(memory.store, "tokens", recall, candidates, loads)
         if request.text:
             texts = self._texts
@@ -92,17 +99,26 @@ class CacheAwarePolicy(BasePolicy):
         return self._least(candidates, loads, _BLANK)
 
     def worker_removed(self, worker_id: str) -> None:
-        """Forget a worker in every index."""
+        """Forget a worker in every index: by what it held, at the latest some sweeps later."""
         self._affinity.forget(worker_id)
         self._warm_up.forget(worker_id)
-        self._texts.tree.remove_tenant(worker_id, prune=True)
-        self._tokens.tree.remove_tenant(worker_id, prune=True)
+        self._departed.add(worker_id)
+        self._texts.tree.retire_tenant(worker_id)
+        self._tokens.tree.retire_tenant(worker_id)
         self.events.cleared(worker_id)
         if self._placements is not None:
             self._placements.forget(worker_id)
 
     def sweep(self, now: float) -> None:
-        """Drop expired placements; trees are kept within their bounds as they grow."""
+        """Drop expired placements, and some more of what removed workers held.
+
+        Trees are kept within their bounds as they grow.
+        """
+        texts_tidy = self._texts.tree.tidy(TIDIED_PER_SWEEP)
+        tokens_tidy = self._tokens.tree.tidy(TIDIED_PER_SWEEP)
+        if texts_tidy and tokens_tidy:
+            self._departed.clear()
+        self.events.tidy(TIDIED_PER_SWEEP)
         if self._placements is not None:
             self._placements.sweep(now)
 
@@ -123,9 +139,11 @@ class CacheAwarePolicy(BasePolicy):
             decision = self._least(candidates, loads, _MISS, matched, total, unit)
         else:
             index = self._affinity.holder(match.holders, match.latest, candidates, loads)
-            if index is None:
+            if index is None and not self._departed.issuperset(match.holders):
                 return self._stray(candidates, loads, matched, total, unit)
-            if index < 0:
+            if index is None:
+                decision = self._least(candidates, loads, _MISS, 0, total, unit)
+            elif index < 0:
                 decision = self._least(candidates, loads, _SPILL, matched, total, unit, "spill")
             else:
                 worker = candidates[index]
@@ -152,13 +170,13 @@ class CacheAwarePolicy(BasePolicy):
 
     def _by_events(
         self,
-        tokens: Sequence[int],
+        packed: bytes,
         partition: str | None,
         candidates: Sequence[Candidate],
         loads: list[int],
     ) -> Decision:
         block_tokens = self.events.block_tokens or self._block_tokens
-        overlap = self.events.find_tokens(tokens, block_tokens, partition=partition)
+        overlap = self.events.find_packed(packed, block_tokens, partition=partition)
         total = overlap.total
         if self._affinity.under_pressure(candidates):
             return self._least(candidates, loads, _PRESSURE, 0, total, "blocks")
@@ -179,7 +197,7 @@ class CacheAwarePolicy(BasePolicy):
                 index, reason = diverted, _WARMING
         worker = candidates[index]
         held = overlap.scores.get(worker.id, 0)
-        self._affinity.charge(worker, max(len(tokens) - held * block_tokens, 0))
+        self._affinity.charge(worker, len(packed) // _TOKEN_BYTES - held * block_tokens)
         branch = "tree_match" if reason is _HELD else "expected_wait_fallback"
         seen = tuple(
             (candidate.id, score) for candidate, score in zip(candidates, scores, strict=True)
@@ -189,34 +207,34 @@ class CacheAwarePolicy(BasePolicy):
     def _by_head(
         self,
         placements: PlacementIndex,
-        request: RoutingRequest,
+        packed: bytes,
+        partition: str | None,
         candidates: Sequence[Candidate],
         loads: list[int],
     ) -> Decision:
-        tokens = request.tokens or ()
-        fitting = [length for length in self._boundaries if length <= len(tokens)]
+        total = len(packed) // _TOKEN_BYTES
+        fitting = [length for length in self._boundaries if length <= total]
         if not fitting:
             return self._least(candidates, loads, _BLANK)
         now = self._clock()
-        packed = pack_tokens(tokens[: fitting[-1]])
-        seed = xxh3_64_intdigest((request.partition or "").encode("utf-8", "surrogatepass"))
+        seed = partition_seed(partition)
         keys = [xxh3_64_intdigest(packed[: n * _TOKEN_BYTES], seed) for n in fitting]
         decision: Decision | None = None
         if self._affinity.under_pressure(candidates):
-            decision = self._least(candidates, loads, _PRESSURE, 0, len(tokens), "tokens")
+            decision = self._least(candidates, loads, _PRESSURE, 0, total, "tokens")
         for length, key in zip(reversed(fitting), reversed(keys), strict=True):
             if decision is not None:
                 break
             index = self._affinity.holder(placements.holders(key, now), None, candidates, loads)
             if index is None:
                 continue
-            shown = (length, len(tokens), "tokens")
+            shown = (length, total, "tokens")
             if index < 0:
                 decision = self._least(candidates, loads, _SPILL, *shown, "spill")
             else:
-                self._affinity.charge(candidates[index], len(tokens) - length)
+                self._affinity.charge(candidates[index], total - length)
                 decision = Decision(candidates[index], self.name, _MATCH, "tree_match", *shown)
-        decision = decision or self._least(candidates, loads, _MISS, 0, len(tokens), "tokens")
+        decision = decision or self._least(candidates, loads, _MISS, 0, total, "tokens")
         placements.record(keys, decision.worker.id, now)
         return decision
 
@@ -233,3 +251,13 @@ class CacheAwarePolicy(BasePolicy):
         worker = candidates[self._affinity.least(candidates, loads)]
         self._affinity.charge(worker, total if unit == "tokens" else None)
         return Decision(worker, self.name, reason, branch, matched, total, unit)
+
+
+def _packed(tokens: Sequence[int] | None) -> bytes:
+    """Token ids in packed form; empty when there are none, or some that no vocabulary has."""
+    if not tokens:
+        return b""
+    try:
+        return pack_tokens(tokens)
+    except OverflowError:
+        return b""

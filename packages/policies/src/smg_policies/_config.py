@@ -43,7 +43,7 @@ class PolicyConfig:
     bucket_adjust_interval_secs: int = 5
     assignment_mode: str | None = None
     max_idle_secs: int = 14_400
-    max_tree_holds: int = 1_048_576
+    max_tree_holds: int = 262_144
     """Bound on (prefix, worker) pairs in a prefix tree, whatever their length."""
     max_tree_depth: int = 512
     """Pieces a prompt may be cut into by other prompts before the rest is ignored."""

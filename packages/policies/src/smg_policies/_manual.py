@@ -60,10 +60,6 @@ class ManualPolicy(BasePolicy):
         self._keys.pin(key, worker.id, now, front=False)
         return Decision(worker, self.name, reason, branch)
 
-    def worker_removed(self, worker_id: str) -> None:
-        """Unpin every key from a worker."""
-        self._keys.forget(worker_id)
-
     def sweep(self, now: float) -> None:
         """Forget idle keys."""
         self._keys.sweep(now)
@@ -95,6 +91,7 @@ class StickySessions:
         self._keys = StickyKeys(config)
         mode = config.assignment_mode or "delegate"
         self._assigner = None if mode == "delegate" else Assigner(mode, rng, self._keys)
+        self._max_keys = config.max_sticky_keys
         # Key -> worker -> requests in flight; keys with none are absent.
         self._flights: dict[str, dict[str, int]] = {}
 
@@ -167,8 +164,7 @@ class StickySessions:
             self._policy.settle(flight.below)
 
     def worker_removed(self, worker_id: str) -> None:
-        """Unpin every key from a worker, here and below."""
-        self._keys.forget(worker_id)
+        """Tell the policy below; pins stay for the worker's return."""
         self._policy.worker_removed(worker_id)
 
     def sweep(self, now: float) -> None:
@@ -183,6 +179,10 @@ class StickySessions:
 
     def _take_off(self, key: str, decision: Decision, below: Decision | None) -> Decision:
         worker_id = decision.worker.id
-        flights = self._flights.setdefault(key, {})
+        flights = self._flights.get(key)
+        if flights is None:
+            if len(self._flights) >= self._max_keys:
+                del self._flights[next(iter(self._flights))]
+            flights = self._flights[key] = {}
         flights[worker_id] = flights.get(worker_id, 0) + 1
         return decision._replace(ticket=_Flight(key, worker_id, below))

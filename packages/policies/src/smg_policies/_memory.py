@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from hashlib import blake2b
 
-from smg_kv_index import PrefixMatch, StringTree, TokenTree, pack_tokens
+from smg_kv_index import PrefixMatch, StringTree, TokenTree
 
 from ._config import PolicyConfig
 
@@ -55,15 +54,11 @@ class TokenMemory:
         self._max_size = config.max_tree_size
         self._max_holds = config.max_tree_holds
 
-    def recall(
-        self, tokens: Sequence[int], partition: str | None
-    ) -> tuple[bytes, PrefixMatch, int]:
-        """The longest remembered prefix of token ids in their partition.
+    def recall(self, packed: bytes, partition: str | None) -> tuple[bytes, PrefixMatch, int]:
+        """The longest remembered prefix of packed token ids in their partition.
 
-        Returns the key it was looked up by, the match, and how much of it is not the prompt's.
-        Raises `OverflowError` for ids that are not unsigned 32-bit integers.
+        Returns the key it was looked up by, the match, and how many tokens are not the prompt's.
         """
-        packed = pack_tokens(tokens)
         skip = 0
         if partition:
             name = partition.encode("utf-8", "surrogatepass")

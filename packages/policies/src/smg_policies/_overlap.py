@@ -8,6 +8,7 @@ from random import Random
 
 from smg_kv_index import EventIndex, Overlap
 
+from ._bounds import make_room
 from ._config import PolicyConfig
 from ._types import Candidate
 from ._waiting import reports_of
@@ -132,7 +133,10 @@ class WarmUp:
         warming: list[int] = []
         for place, worker in enumerate(candidates):
             held = index.blocks_held(worker.id)
-            started_at, at_start = self._since.setdefault(worker.id, (now, held))
+            if worker.id not in self._since:
+                make_room(self._since)
+                self._since[worker.id] = (now, held)
+            started_at, at_start = self._since[worker.id]
             cold = now - started_at < self._new_s or place in thin
             if cold and held - at_start < self._enough_blocks:
                 warming.append(place)

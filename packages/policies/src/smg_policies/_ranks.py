@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ._bounds import make_room
 from ._config import PolicyConfig
 from ._types import BasePolicy, Candidate, Decision, LoadReport, RoutingRequest
 from ._waiting import reports_of
 
 _CHARACTERS_PER_TOKEN = 4
-_MAX_RANKS = 65_536
 
 
 class _Booking(NamedTuple):
@@ -79,8 +79,7 @@ class DpMinTokenPolicy(BasePolicy):
     def _estimate(self, rank_id: str, report: LoadReport | None) -> _Estimate:
         estimate = self._estimates.get(rank_id)
         if estimate is None:
-            if len(self._estimates) >= _MAX_RANKS:
-                self._estimates.pop(next(iter(self._estimates)))
+            make_room(self._estimates)
             estimate = self._estimates[rank_id] = _Estimate(None)
         if report is not None and report is not estimate.report:
             estimate.report = report

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
 from random import Random
 from types import MappingProxyType
 from typing import Protocol
@@ -98,6 +97,9 @@ def _load(name: str) -> PolicyFactory:
         except (ImportError, AttributeError) as error:
             raise PolicyInvalid(f"cannot load policy {name!r}: {error}") from error
         return _callable(name, found)
+    # Only for names that are not built in: it loads the mail and socket packages.
+    from importlib.metadata import entry_points
+
     for entry in entry_points(group=ENTRY_POINT_GROUP, name=name):
         try:
             return _callable(name, entry.load())

@@ -11,7 +11,7 @@ POINTS_PER_WORKER = 150
 """Points that each worker has on the ring: SMG's number, part of what clients can rely on."""
 
 MAX_MEMBERS = 4096
-"""Workers kept on the ring, present or not, before absent ones are taken off."""
+"""Workers kept on the ring before absent ones are taken off."""
 
 
 class HashRing:

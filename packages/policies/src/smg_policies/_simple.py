@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
+from ._bounds import make_room
 from ._types import BasePolicy, Candidate, Decision, RoutingRequest
-
-_CREDITS_SPARED = 64
-"""Credits kept for absent workers beyond as many as there are candidates, before tidying up."""
 
 
 class RandomPolicy(BasePolicy):
@@ -72,15 +70,15 @@ class WeightedRoundRobinPolicy(BasePolicy):
         """Choose; None without candidates."""
         if not candidates:
             return None
-        if len(self._credits) > 2 * len(candidates) + _CREDITS_SPARED:
-            present = {candidate.id for candidate in candidates}
-            self._credits = {key: self._credits[key] for key in present & self._credits.keys()}
         total, best, high = 0.0, candidates[0], float("-inf")
         for candidate in candidates:
             weight = max(float(getattr(candidate, "weight", 1)), 0.0)
             total += weight
-            credit = self._credits.get(candidate.id, 0.0) + weight
-            self._credits[candidate.id] = credit
+            before = self._credits.get(candidate.id)
+            if before is None:
+                make_room(self._credits)
+                before = 0.0
+            credit = self._credits[candidate.id] = before + weight
             if credit > high:
                 best, high = candidate, credit
         self._credits[best.id] = high - total

@@ -22,7 +22,11 @@ class _Entry:
 
 
 class StickyKeys:
-    """Which workers a key is pinned to, best first; bounded, and forgetting idle keys."""
+    """Which workers a key is pinned to, best first; bounded, and forgetting idle keys.
+
+    Pins to workers that left stay until their keys are idle: a worker that comes back under its
+    old name finds its sessions again.
+    """
 
     def __init__(self, config: PolicyConfig) -> None:
         self._max_keys = config.max_sticky_keys
@@ -70,16 +74,6 @@ class StickyKeys:
         entry.worker_ids.insert(0 if front else len(entry.worker_ids), worker_id)
         if len(entry.worker_ids) > MAX_PINS:
             self._let_go(entry.worker_ids.pop(-1 if front else 0))
-
-    def forget(self, worker_id: str) -> None:
-        """Unpin every key from a worker; looks at every key."""
-        if not self._held.pop(worker_id, 0):
-            return
-        for key in [key for key, entry in self._entries.items() if worker_id in entry.worker_ids]:
-            pins = self._entries[key].worker_ids
-            pins.remove(worker_id)
-            if not pins:
-                del self._entries[key]
 
     def sweep(self, now: float) -> None:
         """Drop idle keys, when the last time is an interval ago."""

@@ -42,6 +42,16 @@ class LoadReport:
     throughput: float = 0.0
 
 
+@dataclass(slots=True, eq=False)
+class PlainCandidate:
+    """A candidate whose figures are set by hand: for simulations, and for testing policies."""
+
+    id: str
+    load: int = 0
+    report: LoadReport | None = None
+    weight: float = 1.0
+
+
 @dataclass(slots=True, kw_only=True)
 class RoutingRequest:
     """The part of a request that a routing choice may depend on.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ._bounds import make_room
 from ._config import PolicyConfig
 from ._types import Candidate, LoadReport
 
@@ -74,6 +75,7 @@ class WaitEstimator:
         """A request of that many prompt tokens (None: the assumed mean) goes to the worker."""
         charge = self._charge(candidate.id, report)
         if charge is None:
+            make_room(self._charges)
             charge = self._charges[candidate.id] = _Charge(report)
         charge.tokens += self._mean_tokens if tokens is None else tokens
         charge.requests += 1
