@@ -96,4 +96,4 @@ def test_it_only_refuses_while_open_and_always_recovers(steps: list[tuple[str, f
             watched.breaker.record_failure(now)
         elif not watched.breaker.allows(now):
             assert watched.breaker.state is OPEN
-    assert watched.breaker.allows(now + 3)
+    assert watched.breaker.allows(now + 3.001)
