@@ -74,11 +74,12 @@ class EventIndexMachine(RuleBasedStateMachine):
         self.index.cleared(worker)
         self.model[worker] = {}
 
-    @rule(worker=st.sampled_from(WORKERS))
-    def move_to_another_process(self, worker: str) -> None:
-        held = self.index.export(worker)
-        self.index.cleared(worker)
-        self.index.adopt(worker, reversed(held))
+    @rule()
+    def move_to_another_process(self) -> None:
+        moved = EventIndex()
+        for worker in self.index.workers:
+            moved.adopt(worker, reversed(self.index.export(worker)))
+        self.index = moved
 
     @rule(blocks=st.integers(0, 3))
     def tidy(self, blocks: int) -> None:
@@ -185,6 +186,33 @@ def test_a_hash_that_is_used_again_stands_for_the_new_block_only() -> None:
     assert index.blocks_held("w1") == 1
     assert scores(index, (1,)) == {}
     assert scores(index, (2,)) == {"w1": 1}
+
+
+def test_storing_what_is_held_already_changes_nothing() -> None:
+    index = EventIndex()
+    for _ in range(3):
+        store(index, "w1", (1, 2))
+    assert index.blocks_held("w1") == 2
+    index.removed("w1", [2])
+    assert scores(index, (1, 2)) == {"w1": 1}
+
+
+def test_a_hash_can_be_used_again_further_down_the_same_chain() -> None:
+    index = EventIndex()
+    store(index, "w1", (1, 2))
+    index.stored("w1", [block(2, 3)], 1)
+    assert scores(index, (1, 2)) == {"w1": 1}
+    assert scores(index, (1, 3)) == {"w1": 2}
+
+
+def test_an_export_keeps_memories_apart() -> None:
+    index, copy = EventIndex(), EventIndex()
+    index.stored("w1", [block(1, 1)])
+    index.stored("w1", [block(1, 1)], medium="CPU")
+    copy.adopt("w1", index.export("w1"))
+    copy.removed("w1", [1])
+    copy.stored("w1", [block(2, 2)], 1)
+    assert scores(copy, (1, 2)) == {"w1": 2}
 
 
 def test_a_block_in_two_memories_is_held_until_it_left_both() -> None:

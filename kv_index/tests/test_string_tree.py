@@ -172,6 +172,23 @@ def test_a_shared_start_outlives_its_tails_and_then_goes_itself() -> None:
     assert set(texts_of(tree)) == {""}
 
 
+def test_evicting_each_tenant_stops_at_a_shared_start_that_was_used_later() -> None:
+    tree = tree_of([("prompt one", "w1"), ("prompt ", "w1")])
+    tree.evict_each_to(len("prompt "))
+    assert set(texts_of(tree)) == {"", "prompt "}
+    tree.evict_each_to(0)
+    assert set(texts_of(tree)) == {""}
+
+
+def test_a_start_left_over_by_one_eviction_is_found_by_the_next() -> None:
+    tree = tree_of([("prompt one", "w1"), ("prompt two", "w1"), ("x", "w2")])
+    tree.evict_each_to(len("prompt two"))
+    tree.evict_each_to(len("prompt "))
+    assert set(texts_of(tree)) == {"", "prompt ", "x"}
+    assert tree.evict_to(1) == len("prompt ")
+    assert set(texts_of(tree)) == {"", "x"}
+
+
 def test_evicting_a_tenant_by_name_leaves_what_others_hold() -> None:
     tree = tree_of([("abcd", "w1"), ("abcd", "w2"), ("wxyz", "w1")])
     assert tree.evict_tenant("w1", 4) == 4
@@ -220,6 +237,38 @@ def test_retiring_bit_by_bit_ends_like_removing_at_once(
         assert tree.match(text).matched == longest
     assert tree.tenant_sizes() == tree.used_sizes()
     assert tree.evict_to(0) == sum(tree_of(others).used_sizes().values())
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("insert"), TEXTS, TENANTS),
+            st.tuples(st.just("retire"), st.just(""), TENANTS),
+            st.tuples(st.just("tidy"), st.just(""), st.just("")),
+            st.tuples(st.just("evict"), TEXTS, st.just("")),
+        ),
+        max_size=30,
+    )
+)
+def test_everything_can_be_evicted_whatever_happened_before(
+    steps: list[tuple[str, str, str]],
+) -> None:
+    tree = StringTree(max_depth=5)
+    for step, text, tenant in steps:
+        match step:
+            case "insert":
+                tree.place(tree.match(text), text, tenant)
+            case "retire":
+                tree.retire_tenant(tenant)
+            case "tidy":
+                tree.tidy(2)
+            case _:
+                tree.evict_to(len(text))
+        used = {name: size for name, size in tree.used_sizes().items() if size}
+        assert {name: size for name, size in tree.tenant_sizes().items() if size} == used
+        assert tree.size == sum(used.values())
+    tree.evict_to(0)
+    assert (tree.size, tree.holds_count) == (0, 0)
 
 
 def test_a_retiring_tenant_that_is_given_something_again_stays() -> None:

@@ -203,3 +203,23 @@ def test_matching_and_inserting_answers_as_it_was_before() -> None:
     match = tree.match_and_insert(pages(1, 2), "w2")
     assert (match.tenant, match.holders, match.ratio) == ("w1", ("w1",), 1.0)
     assert set(tree.match(pages(1, 2)).holders) == {"w1", "w2"}
+
+
+def test_a_retiring_tenant_is_forgotten_unless_it_is_given_something_again() -> None:
+    tree = tree_of([(pages(1, 2), "w1"), (pages(1, 3), "w2"), (pages(3), "w3")])
+    tree.retire_tenant("w1")
+    tree.retire_tenant("w3")
+    tree.insert(pages(3, 1), "w3")
+    assert not tree.tidy(1)
+    assert tree.tidy(100)
+    assert tree.used_sizes() == {"w2": 32, "w3": 32}
+    assert tree.match(pages(1, 2)).matched == 16
+
+
+def test_what_is_split_off_while_its_tenant_retires_is_not_claimed_for_it() -> None:
+    tree = tree_of([(pages(1, 2, 3), "w1")])
+    tree.retire_tenant("w1")
+    tree.insert(pages(1), "w2")
+    assert set(tree.match(pages(1)).holders) == {"w2"}
+    assert tree.tidy(100)
+    assert tree.used_sizes() == {"w2": 16}

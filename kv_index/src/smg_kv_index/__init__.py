@@ -1,4 +1,8 @@
-"""Who holds which prompt prefix."""
+"""Who holds which prompt prefix: approximate over text and tokens, exact over engines' block events.
+
+Trees and indexes are plain values without I/O or global state; each is bounded, and meant to be
+used from one thread.
+"""
 
 from ._prefixes import PrefixMatch
 from .event_index import (

@@ -206,9 +206,11 @@ class PrefixTree(Generic[AnyStr]):
 
     def _split(self, child: Node[AnyStr], at: int) -> Node[AnyStr]:
         middle = child.split(at, self._unit)
-        for tenant in self._retiring:
-            middle.holds.pop(tenant, None)
         self._holds_count += len(middle.holds)
+        for tenant in self._retiring:
+            # The search for its holds may have passed here already: make it no new one.
+            if tenant in middle.holds:
+                self._release(middle.holds[tenant])
         return middle
 
     def _grow(self, node: Node[AnyStr], edge: AnyStr, tenant: str) -> Hold[AnyStr]:

@@ -7,7 +7,8 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 from smg_policies import BucketPolicy, Decision, PlainCandidate, PolicyConfig, RoutingRequest
-from smg_policies._bucket import MAX_REMEMBERED  # noqa: PLC2701 - the bound that a test fills
+from smg_policies._bounds import MAX_WORKERS  # noqa: PLC2701 - bounds that tests fill
+from smg_policies._bucket import MAX_REMEMBERED  # noqa: PLC2701
 
 
 class Clock:
@@ -119,3 +120,11 @@ def test_a_window_with_too_many_requests_keeps_the_latest() -> None:
         send(policy, workers, 1)
     policy.sweep(5)
     assert send(policy, workers, 1).worker.id == "0"
+
+
+def test_workers_that_nobody_said_had_left_are_let_go_beyond_the_bound() -> None:
+    policy = policy_of(Clock())
+    send(policy, fleet(MAX_WORKERS), 1)
+    late = [PlainCandidate("late 1"), PlainCandidate("late 2")]
+    send(policy, late, 1)
+    assert list(policy.bounds) == [2048]

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from smg_policies import (
     Decision,
     DpMinTokenPolicy,
+    LeastLoadPolicy,
+    LoadReport,
     ManualPolicy,
     PlainCandidate,
     Policy,
@@ -273,8 +275,12 @@ def test_an_assignment_mode_replaces_the_policy_below_for_new_keys(mode: str) ->
 
 
 def test_a_policy_below_that_has_no_choice_leaves_no_pin() -> None:
-    policy = sessions()
-    assert policy.select(RoutingRequest(routing_key="key"), []) is None
+    full = LeastLoadPolicy(Random(1), PolicyConfig(least_load_max_waiting_requests=1))
+    policy, workers = sessions(full), fleet()
+    for worker in workers:
+        worker.report = LoadReport(waiting_requests=1)
+    for candidates in ([], workers):
+        assert policy.select(RoutingRequest(routing_key="key"), candidates) is None
     assert policy.entries_count == 0
 
 

@@ -74,8 +74,9 @@ def create_policy(
     """A fresh policy object.
 
     `name` is one of `POLICY_NAMES`, the name of an entry point in the group "smg.policies", or
-    "module:factory". `clock` returns seconds and only ever moves forward. Raises `PolicyUnknown`
-    when nothing goes by the name and `PolicyInvalid` when a plugin does not deliver a policy.
+    "module:factory". `clock` returns seconds, only ever moves forward, and is the one that
+    `sweep` is called by. Raises `PolicyUnknown` when nothing goes by the name and
+    `PolicyInvalid` when a plugin does not deliver a policy.
     """
     rng = rng or Random()
     config = config or PolicyConfig()
