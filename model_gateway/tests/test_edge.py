@@ -72,7 +72,7 @@ async def test_smuggling_shapes_are_refused_and_the_connection_closed(
         (b"GET /%b HTTP/1.1\r\n\r\n" % (b"a" * 40_000), 414),
         (b"GET / HTTP/1.1\r\nx: %b\r\n\r\n" % (b"a" * 70_000), 431),
         (b"GET / HTTP/1.1\r\n" + b"x: 1\r\n" * 300 + b"\r\n", 431),
-        (b"CONNECT a:80 HTTP/1.1\r\n\r\n", 404),
+        (b"CONNECT a:80 HTTP/1.1\r\n\r\n", 405),
     ],
 )
 async def test_heads_that_cannot_be_served_get_their_status(

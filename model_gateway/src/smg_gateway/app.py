@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 
@@ -28,7 +28,7 @@ from .admin import (
 from .admission import DataPlaneKeys, RequestIds
 from .dialects import RELAY_ROUTES, RelayRoute
 from .edge import AsgiCycle, EdgeConnection
-from .errors import ErrorRecord
+from .errors import Envelope, ErrorRecord, render
 from .front import AsgiApp, Front, Receive, Scope, Send, starlette_app
 from .intake import BodyReader, RelayEndpoint
 from .lanes import Client, InboundRequest, Job, RelayConfig, RelayLane
@@ -267,13 +267,25 @@ class Gateway:
         task.add_done_callback(self._cycles.discard)
         return cycle
 
-    def refuse(self, request: InboundRequest | None, error: ErrorRecord) -> str:
-        """Account for a request that the server refused by itself."""
+    def screen(self, request: InboundRequest) -> ErrorRecord | None:
+        """Refuse a request by its head alone: the key is wrong, or nothing takes such a body."""
+        route = RELAY_ROUTES.get(request.path) if request.method == _POST else None
+        return self._keys.check(request.fields) if route is not None else None
+
+    def refuse(
+        self, request: InboundRequest | None, error: ErrorRecord
+    ) -> tuple[Sequence[tuple[bytes, bytes]], bytes]:
+        """Account for a request that the server refused by itself; headers and body to answer."""
         fields = request.fields if request is not None else {}
         route = RELAY_ROUTES.get(request.path) if request is not None else None
-        path = route.path if route is not None else "other"
-        self.telemetry.responded(path, error.status, error.code or "")
-        return self._ids.choose(fields, route.id_prefix if route is not None else "req-")
+        self.telemetry.responded(
+            route.path if route is not None else "other", error.status, error.code or ""
+        )
+        request_id = self._ids.choose(fields, route.id_prefix if route is not None else "req-")
+        envelope = route.envelope if route is not None else Envelope.OPENAI
+        headers, body = render(error, envelope, request_id)
+        headers.append((b"x-request-id", request_id.encode()))
+        return headers, body
 
     def connection_timed_out(self, reason: str) -> None:
         """Count a connection closed for slowness."""

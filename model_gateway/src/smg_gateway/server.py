@@ -54,9 +54,15 @@ class PageHandler:
             connection.respond(status, [content_type], body)
         return None
 
-    def refuse(self, request: InboundRequest | None, error: ErrorRecord) -> str:
-        """Nothing is counted here."""
-        return "probe"
+    def screen(self, request: InboundRequest) -> ErrorRecord | None:
+        """Small bodies are all that is taken; there is nothing to screen."""
+        return None
+
+    def refuse(
+        self, request: InboundRequest | None, error: ErrorRecord
+    ) -> tuple[Sequence[tuple[bytes, bytes]], bytes]:
+        """A bare status; nothing is counted here."""
+        return [_PLAIN], b""
 
     def connection_timed_out(self, reason: str) -> None:
         """Count a connection closed for slowness."""

@@ -7,14 +7,16 @@ arrive early (pipelining) wait. There is no task, queue or timer per request her
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
 import httptools
 
-from ..errors import BODY_TIMEOUT, BODY_TOO_LARGE, Envelope, ErrorRecord, render
+from ..errors import BODY_TIMEOUT, BODY_TOO_LARGE, ErrorRecord
 from ..lanes.client import Headers, Job
 from ..lanes.request import InboundRequest
 from .status import STATUS_LINES, status_line
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 MAX_TARGET_BYTES = 32 * 1024
 MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 200
+SCREENED_BYTES = 64 * 1024
+"""Requests with a longer body are screened before the body is read."""
 MAX_PIPELINED_BYTES = 64 * 1024
 """Bytes read ahead while a request is being handled; beyond, the socket is not read."""
 LINGER_S = 2.0
@@ -55,8 +59,14 @@ class Handler(Protocol):
         """Handle a whole request; None when it has been answered already."""
         ...
 
-    def refuse(self, request: InboundRequest | None, error: ErrorRecord) -> str:
-        """Account for a request that the server refuses by itself; returns its request id."""
+    def screen(self, request: InboundRequest) -> ErrorRecord | None:
+        """Why a request can be refused before its body is read, if it can."""
+        ...
+
+    def refuse(
+        self, request: InboundRequest | None, error: ErrorRecord
+    ) -> tuple[Sequence[tuple[bytes, bytes]], bytes]:
+        """Account for a request that the server refuses by itself; headers and body to answer."""
         ...
 
     def connection_timed_out(self, reason: str) -> None:
@@ -85,6 +95,9 @@ class EdgeConnection(asyncio.Protocol):
         self._reading_since = listener.clock()
         self._body_since = 0.0
         self._idle = True
+        self._idle_bytes = 0
+        self._expects = False
+        self._upgrading: InboundRequest | None = None
         # The request being answered.
         self._answering = False
         self._choked = False
@@ -99,6 +112,9 @@ class EdgeConnection(asyncio.Protocol):
         self._raw = False
         self._closing = False
         self._linger_until = 0.0
+        self._taking = False
+        self._until_close = False
+        self._refusal: bytes | None = None
 
     def __repr__(self) -> str:
         state = "answering" if self._answering else "idle" if self._idle else "reading"
@@ -119,7 +135,7 @@ class EdgeConnection(asyncio.Protocol):
         self._listener.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._closing:
+        if self._closing or self._refusal is not None:
             return
         if self._answering or self._choked:
             self._read_early(data)
@@ -161,6 +177,7 @@ class EdgeConnection(asyncio.Protocol):
         self._body = []
         self._body_bytes = 0
         self._request = None
+        self._idle_bytes = 0
         if self._idle:
             self._idle = False
             self._reading_since = self._listener.clock()
@@ -177,9 +194,7 @@ class EdgeConnection(asyncio.Protocol):
         self._headers.append((name.lower(), value))
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > MAX_HEAD_BYTES or len(self._headers) > MAX_HEADERS:
-            raise _Refused(
-                _bad_request(431, "request_header_fields_too_large", "The headers are too large")
-            )
+            raise _Refused(_HEAD_TOO_LARGE)
 
     def on_headers_complete(self) -> None:
         parser = self._parser
@@ -198,11 +213,18 @@ class EdgeConnection(asyncio.Protocol):
             raise _Refused(
                 _bad_request(501, "transfer_encoding", "Only chunked transfer coding is taken")
             )
-        if fields.get(b"expect", b"").lower() == b"100-continue" and not self._answering:
-            self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._idle_bytes = 0
+        self._expects = fields.get(b"expect", b"").lower() == b"100-continue"
+        if self._expects or coding is not None or int(length or 0) > SCREENED_BYTES:
+            refusal = self._handler.screen(request)
+            if refusal is not None:
+                raise _Refused(refusal)
+        if self._expects and not self._answering:
+            self._go_ahead()
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
+        self._idle_bytes = 0
         if self._body_bytes > self._limits.max_body_bytes:
             raise _Refused(BODY_TOO_LARGE)
         self._body.append(body)
@@ -210,7 +232,12 @@ class EdgeConnection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         request, self._request = self._request, None
+        self._idle_bytes = 0
         if request is None or self._closing:
+            return
+        if self._parser.should_upgrade():
+            # The parser stops here, before the body; `_feed` declines the offer.
+            self._upgrading = request
             return
         body = self._body
         request.body = body[0] if len(body) == 1 else b"".join(body)
@@ -240,6 +267,7 @@ class EdgeConnection(asyncio.Protocol):
         lines.append(b"\r\n" if self._keep_alive else b"connection: close\r\n\r\n")
         lines.append(first)
         self._raw = True
+        self._until_close = False
         self._chunking = chunked
         transport = self._transport
         if transport is None:
@@ -257,7 +285,8 @@ class EdgeConnection(asyncio.Protocol):
         self._chunking = not length_known and self._http_1_1 and not bodiless
         if self._chunking:
             lines.append(b"transfer-encoding: chunked\r\n")
-        elif not length_known and not bodiless:
+        self._until_close = not self._chunking and not length_known and not bodiless
+        if self._until_close:
             self._keep_alive = False
         lines.append(b"\r\n" if self._keep_alive else b"connection: close\r\n\r\n")
         self._raw = False
@@ -277,8 +306,12 @@ class EdgeConnection(asyncio.Protocol):
         self._next()
 
     def break_off(self, last: bytes) -> None:
-        self.insert(last)
         self._job = None
+        if self._until_close:
+            # To this client a proper close means success; only a reset does not.
+            self._reset()
+            return
+        self.insert(last)
         self._close()
 
     def respond(self, status: int, headers: Headers, body: bytes) -> None:
@@ -329,14 +362,11 @@ class EdgeConnection(asyncio.Protocol):
     # --- internals -----------------------------------------------------------------------
 
     def _feed(self, data: bytes) -> None:
+        self._idle_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # The offer is declined by answering as if it had not been made (RFC 9110, 7.8); what
-            # follows the head may be another protocol, so this is the connection's last answer.
-            self._keep_alive = False
-            if not self._answering:
-                self._close()
+        except httptools.HttpParserUpgrade as error:
+            self._decline_upgrade(data[error.args[0] :])
         except httptools.HttpParserCallbackError as error:
             refused = error.__context__
             if not isinstance(refused, _Refused):
@@ -344,6 +374,27 @@ class EdgeConnection(asyncio.Protocol):
             self._refuse(refused.record)
         except httptools.HttpParserError as error:
             self._refuse(_bad_request(400, "bad_request", f"Malformed HTTP request: {error}"))
+        else:
+            # The parser holds back an unfinished header or trailer, however long it grows.
+            if self._idle_bytes > MAX_HEAD_BYTES and not self._idle:
+                self._refuse(_HEAD_TOO_LARGE)
+
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """Answer as if no other protocol had been offered (RFC 9110, 7.8).
+
+        The request is parsed once more without the offer, and as the last one: what follows it
+        may be another protocol.
+        """
+        request, self._upgrading = self._upgrading, None
+        assert request is not None
+        lines = [b"%b %b HTTP/1.1\r\n" % (request.method, request.target)]
+        lines += [b"%b: %b\r\n" % pair for pair in request.headers if pair[0] not in _OFFER]
+        lines.append(b"connection: close\r\n\r\n")
+        self._parser = httptools.HttpRequestParser(self)
+        if request.method == b"CONNECT":
+            self._refuse(_bad_request(405, "method_not_allowed", "CONNECT is not served here"))
+        else:
+            self._feed(b"".join(lines) + rest)
 
     def _read_early(self, data: bytes) -> None:
         self._early.append(data)
@@ -379,14 +430,36 @@ class EdgeConnection(asyncio.Protocol):
             self._take_next()
 
     def _take_next(self) -> None:
-        if self._waiting:
-            self._begin_answer(*self._waiting.popleft())
-        elif self._early:
-            early, self._early = b"".join(self._early), []
-            if self._early_bytes > MAX_PIPELINED_BYTES and self._transport is not None:
-                self._transport.resume_reading()
-            self._early_bytes = 0
-            self._feed(early)
+        """Handle what waits, one after the other; a loop, since many may be answered at once."""
+        if self._taking:
+            return
+        self._taking = True
+        try:
+            while not (self._answering or self._choked or self._closing):
+                if self._waiting:
+                    self._begin_answer(*self._waiting.popleft())
+                elif self._refusal is not None:
+                    self._send_refusal(self._refusal)
+                elif self._early:
+                    self._feed(self._take_early())
+                else:
+                    break
+        finally:
+            self._taking = False
+        if self._expects and self._request is not None and not self._answering:
+            self._go_ahead()
+
+    def _take_early(self) -> bytes:
+        early, self._early = b"".join(self._early), []
+        if self._early_bytes > MAX_PIPELINED_BYTES and self._transport is not None:
+            self._transport.resume_reading()
+        self._early_bytes = 0
+        return early
+
+    def _go_ahead(self) -> None:
+        self._expects = False
+        if not self._closing:
+            self._write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _body_too_slow(self, now: float) -> bool:
         request, limits = self._request, self._limits
@@ -398,31 +471,29 @@ class EdgeConnection(asyncio.Protocol):
         return bool(stalled or late)
 
     def _refuse(self, error: ErrorRecord) -> None:
-        """Answer with an error and close: what follows on this connection cannot be trusted."""
-        if self._closing:
+        """Answer with an error and close: what follows on this connection cannot be trusted.
+
+        Requests that came before are answered first.
+        """
+        if self._closing or self._refusal is not None:
             return
         request, self._request = self._request, None
-        request_id = self._handler.refuse(request, error)
-        if self._answering:
-            # An earlier request is being answered: nothing may be written into its response.
-            self._keep_alive = False
-            self._waiting.clear()
-            self._early.clear()
-            return
-        self._keep_alive = False
-        headers, body = render(error, Envelope.OPENAI, request_id)
-        headers.append((b"x-request-id", request_id.encode()))
-        head = b"".join(b"%b: %b\r\n" % pair for pair in headers)
-        self._write(
-            b"%b%bdate: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
-            % (
-                STATUS_LINES.get(error.status) or status_line(error.status, b""),
-                head,
-                self._listener.date,
-                len(body),
-                body,
-            )
+        headers, body = self._handler.refuse(request, error)
+        answer = b"%b%bdate: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b" % (
+            STATUS_LINES.get(error.status) or status_line(error.status, b""),
+            b"".join(b"%b: %b\r\n" % pair for pair in headers),
+            self._listener.date,
+            len(body),
+            body,
         )
+        if self._answering or self._waiting:
+            self._refusal = answer
+            self._early.clear()
+        else:
+            self._send_refusal(answer)
+
+    def _send_refusal(self, answer: bytes) -> None:
+        self._write(answer)
         self._linger()
 
     def _linger(self) -> None:
@@ -452,6 +523,14 @@ class EdgeConnection(asyncio.Protocol):
             self._linger_until = self._listener.clock() + FLUSH_S
             self._transport.close()
 
+    def _reset(self) -> None:
+        transport = self._transport
+        sock = transport.get_extra_info("socket") if transport is not None else None
+        if sock is not None:
+            # Lingering for zero seconds turns the close into a reset.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._abort()
+
     def _abort(self) -> None:
         self._closing = True
         if self._transport is not None:
@@ -468,6 +547,10 @@ class _Refused(Exception):
 
 def _bad_request(status: int, code: str, message: str) -> ErrorRecord:
     return ErrorRecord(status=status, code=code, message=message)
+
+
+_HEAD_TOO_LARGE = _bad_request(431, "request_header_fields_too_large", "The headers are too large")
+_OFFER = frozenset({b"connection", b"upgrade", b"http2-settings"})
 
 
 def _drop(data: bytes) -> None:

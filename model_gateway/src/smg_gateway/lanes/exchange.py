@@ -431,7 +431,7 @@ class Exchange:
     def _between_events(self) -> bool:
         """Whether an event of our own can be put into the stream without tearing one apart."""
         stream = self._stream
-        if stream is None:
+        if stream is None or stream.framing is Framing.LENGTH:
             return False
         if self._decoder is not None:
             return self._decoder.tail.endswith((b"\n\n", b"\r\n\r\n")) or not self._decoder.tail

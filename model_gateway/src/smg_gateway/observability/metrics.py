@@ -29,6 +29,10 @@ MAX_MODEL_LABELS = 1024
 """Distinct `model` values before further ones are counted as `other`."""
 
 
+MAX_MODEL_LABEL_CHARACTERS = 256
+"""A longer model name is counted as `other`: wildcard workers take whatever clients write."""
+
+
 class Cell:
     """One series of a counter or gauge."""
 

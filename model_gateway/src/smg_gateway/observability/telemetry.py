@@ -12,6 +12,7 @@ from .metrics import (
     BACKOFF_BUCKETS_S,
     DURATION_BUCKETS_S,
     MATCH_RATIO_BUCKETS,
+    MAX_MODEL_LABEL_CHARACTERS,
     MAX_MODEL_LABELS,
     Cell,
     Exposition,
@@ -21,6 +22,9 @@ from .metrics import (
 _HTTP = "http"
 _REGULAR = "regular"
 _REMOVED = -1.0
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Methods that are label values of their own; clients can make up any others."""
 
 
 class PathSeries(NamedTuple):
@@ -195,7 +199,7 @@ class Telemetry:
 
     def path_series(self, method: str, path: str) -> PathSeries:
         """Handles for one method and route template."""
-        key = (method, path)
+        key = (method if method in METHODS else "OTHER", path)
         series = self._path_series.get(key)
         if series is None:
             series = self._path_series[key] = PathSeries(
@@ -217,7 +221,7 @@ class Telemetry:
         """`unknown` for no model, `other` for one nobody serves or past the bound."""
         if model is None:
             return "unknown"
-        if not served:
+        if not served or len(model) > MAX_MODEL_LABEL_CHARACTERS:
             return "other"
         if model in self._models:
             return model

@@ -92,8 +92,13 @@ class Selector:
 
     def settle(self, model: str | None, decision: Decision) -> None:
         """The request of a decision has ended."""
-        if decision.ticket is not None:
-            self._policies.get(model, self._shared).settle(decision)
+        if decision.ticket is None:
+            return
+        policy = self._policies.get(model, self._shared)
+        try:
+            policy.settle(decision)
+        except Exception as error:  # noqa: BLE001 - the border to third-party policies
+            self._log.error("policy settlement failed", policy=policy.name, exc_info=error)
 
     def worker_removed(self, worker: Worker) -> None:
         """Let every policy forget a worker that has left."""
@@ -103,7 +108,10 @@ class Selector:
     def sweep(self, now: float) -> None:
         """Periodic upkeep of all policies."""
         for policy in self.policies:
-            policy.sweep(now)
+            try:
+                policy.sweep(now)
+            except Exception as error:  # noqa: BLE001 - the border to third-party policies
+                self._log.error("policy upkeep failed", policy=policy.name, exc_info=error)
 
     def _policy(self, model: str | None) -> Policy:
         policy = self._policies.get(model)

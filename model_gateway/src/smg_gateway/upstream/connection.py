@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 MAX_HEAD_BYTES = 256 * 1024
 """Response heads beyond this are refused; nginx and hyper stop at 8 KiB to 400 KiB."""
 
+TAIL_BYTES = 6
+"""What the end of a chunk that ends an event can take: three line ends."""
+
+DRAIN_S = 2.0
+"""How long an unwanted answer may take to end before its connection is given up."""
+
 _HEAD_END = b"\r\n\r\n"
+_FRAMING_HEADERS = (b"content-length", b"transfer-encoding")
 
 
 class Framing(enum.Enum):
@@ -91,7 +98,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._head_done = False
         self._heads_skipped = 0
         self._reusable = True
-        self._excess = False
+        self._violation = ""
         self._paused = False
 
     def __repr__(self) -> str:
@@ -116,6 +123,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._receiver = receiver
         self.sink = _ignore
         self.headers = []
+        self.reason = b""
         self.complete = False
         self._head = b""
         self._head_done = False
@@ -173,8 +181,8 @@ class UpstreamConnection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(UpstreamError(UpstreamFault.PROTOCOL, f"malformed response: {error}"))
             return
-        if self._excess:
-            self._fail(UpstreamError(UpstreamFault.PROTOCOL, "bytes after the end of a response"))
+        if self._violation:
+            self._fail(UpstreamError(UpstreamFault.PROTOCOL, self._violation))
             return
         if not self._head_done:
             self._accumulate_head(data)
@@ -183,7 +191,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._finish_head(data)
             return
         self.reads += 1
-        self.tail = data
+        self.tail = data if len(data) >= TAIL_BYTES else (self.tail + data)[-TAIL_BYTES:]
         self.sink(data)
         if self.complete and self._receiver is not None:
             self._finish()
@@ -215,7 +223,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         if self.complete:
-            self._excess = True
+            self._violation = "bytes after the end of a response"
 
     def on_status(self, status: bytes) -> None:
         self.reason = status
@@ -227,6 +235,8 @@ class UpstreamConnection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         if status < 200:
+            if any(name in _FRAMING_HEADERS for name, _ in self.headers):
+                self._violation = "an interim response with a body"
             self.headers.clear()
             self._heads_skipped += 1
             return
@@ -257,10 +267,10 @@ class UpstreamConnection(asyncio.Protocol):
             if name == b"content-length":
                 return Framing.NONE if value == b"0" else Framing.LENGTH
             if name == b"transfer-encoding":
-                # The parser has refused any coding that does not end in chunked framing together
-                # with keep-alive; other codings mean "read until close".
-                chunked = value.lower().endswith(b"chunked")
-                framing = Framing.CHUNKED if chunked else Framing.CLOSE
+                if value.strip().lower() != b"chunked":
+                    # The client would be told of chunks alone and could not undo the rest.
+                    self._violation = "a transfer coding other than chunked"
+                framing = Framing.CHUNKED
         return framing
 
     def _accumulate_head(self, data: bytes) -> None:
@@ -273,6 +283,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._head = b""
         start = 0
         for _ in range(self._heads_skipped + 1):
+            # The parser skips empty lines before a head.
+            while head[start] in b"\r\n":
+                start += 1
             start = head.index(_HEAD_END, start) + len(_HEAD_END)
         self.reads = 1
         self.tail = head[start:]
@@ -290,7 +303,12 @@ class UpstreamConnection(asyncio.Protocol):
             # Before the release: the next exchange overwrites what this one may still look at.
             receiver.completed()
         finally:
-            self.pool.release(self, reusable=self._reusable)
+            self.pool.release(self, reusable=self._reusable and self._is_flushed())
+
+    def _is_flushed(self) -> bool:
+        """Whether the whole request has been written; a worker may answer before that."""
+        transport = self._transport
+        return transport is not None and transport.get_write_buffer_size() == 0
 
     def _fail(self, error: UpstreamError) -> None:
         receiver, self._receiver = self._receiver, None
@@ -307,10 +325,15 @@ class _Drain:
         self._left_bytes = max_bytes
         connection.attach(self)
         connection.sink = self._count
+        self._timer = asyncio.get_running_loop().call_later(DRAIN_S, self._give_up)
+
+    def _give_up(self) -> None:
+        self._connection.abort()
 
     def _count(self, data: bytes) -> None:
         self._left_bytes -= len(data)
         if self._left_bytes < 0:
+            self._timer.cancel()
             self._connection.abort()
 
     def connected(self, connection: UpstreamConnection) -> None:
@@ -323,7 +346,9 @@ class _Drain:
         raise AssertionError("a drain begins after the head")
 
     def completed(self) -> None:
-        """The connection is idle again; nothing is left to do."""
+        """The connection is idle again."""
+        self._timer.cancel()
 
     def failed(self, error: UpstreamError) -> None:
         """The connection is gone; its loss was nobody's."""
+        self._timer.cancel()
