@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from blockbuster import blockbuster_ctx
 
 pytestmark = pytest.mark.anyio
 
@@ -26,8 +28,12 @@ Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 async def worker_that(answer: Answer) -> AsyncIterator[str]:
     """The URL of a worker that registers as usual and then handles each POST by `answer`."""
     open_writers: set[asyncio.StreamWriter] = set()
+    serving: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        serving.add(task)
         open_writers.add(writer)
         try:
             while True:
@@ -49,6 +55,7 @@ async def worker_that(answer: Answer) -> AsyncIterator[str]:
         server.close()
         for writer in list(open_writers):
             writer.transport.abort()
+        await asyncio.gather(*serving)
 
 
 def bytes_then_nothing(*pieces: bytes) -> Answer:
@@ -195,8 +202,6 @@ async def test_an_unwanted_answer_that_never_ends_does_not_keep_its_connection(s
 
 
 async def test_a_connection_with_an_unsent_request_is_not_used_again(start: Any) -> None:
-    heads: list[bytes] = []
-
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 no\r\ncontent-length: 0\r\n\r\n")
         await reader.read()
@@ -350,3 +355,179 @@ async def test_an_event_end_split_over_two_reads_still_takes_keep_alive_frames(s
     async with worker_that(answer) as url, start(url, sse_keepalive_secs=1) as running:
         got = await running.raw(LAST)
     assert got.partition(b"data: x")[2].count(b":") >= 1
+
+
+# --- what must not stay behind ------------------------------------------------------------
+
+
+async def hangs(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+def pool_of(running: Any) -> Any:
+    return running.gateway.registry.snapshot.workers[0].pool
+
+
+async def test_a_client_that_leaves_while_its_request_waits_for_a_connection_leaves_nothing(
+    start: Any,
+) -> None:
+    async with worker_that(hangs) as url, start(url) as running:
+        pool = pool_of(running)
+        pool._limits = dataclasses.replace(pool._limits, max_connections=1)
+        async with client_of(running) as (_, first), client_of(running) as (_, second):
+            first.write(GOOD)
+            second.write(GOOD)
+            await until(lambda: pool.statistics().waiting == 1)
+            second.transport.abort()
+            await until(lambda: pool.statistics().waiting == 0)
+        await running.settled()
+        await until(lambda: pool.statistics().open == 0)
+
+
+async def test_a_client_that_leaves_before_a_retry_cancels_it(start: Any) -> None:
+    posts = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal posts
+        posts += 1
+        await reader.readexactly(len(BODY))
+        writer.write(b"HTTP/1.1 503 no\r\ncontent-length: 0\r\n\r\n")
+
+    slow = {"retry_initial_backoff_ms": 300, "retry_max_backoff_ms": 300}
+    async with worker_that(answer) as url, start(url, **slow) as running:
+        async with client_of(running) as (_, writer):
+            writer.write(GOOD)
+            await until(lambda: running.metric("smg_worker_retries_total") == 1)
+        await running.settled()
+        exchanges = running.gateway.lane.active
+        assert (posts, len(exchanges)) == (1, 0)
+
+
+async def test_a_stop_with_everything_in_flight_ends_it_all(start: Any) -> None:
+    async with worker_that(hangs) as url:
+        async with start(url) as running, client_of(running) as (reader, writer):
+            pool = pool_of(running)
+            writer.write(GOOD + GOOD + HEAD)
+            await until(lambda: pool.statistics().open == 1 and running.gateway.active_requests > 0)
+            await running.listener.close()
+            assert await reader.read() == b""
+            await running.settled()
+        assert pool.statistics() == (0, 0, 0, 0)
+
+
+async def test_a_client_that_does_not_read_stops_the_worker(start: Any) -> None:
+    sent = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await reader.readexactly(len(BODY))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 500000000\r\n\r\n")
+        while True:
+            writer.write(b"x" * 65536)
+            await writer.drain()
+            sent += 65536
+
+    async with worker_that(answer) as url, start(url) as running, client_of(running) as (_, writer):
+        cast(asyncio.Transport, writer.transport).pause_reading()
+        writer.write(GOOD * 3)
+        before = -1
+        while sent != before or not sent:
+            before = sent
+            await asyncio.sleep(0.2)
+        assert sent < 50_000_000
+
+
+async def test_relaying_never_blocks_the_event_loop(start: Any) -> None:
+    with blockbuster_ctx("smg_gateway"):
+        async with worker_that(bytes_then_nothing(OK)) as url, start(url) as running:
+            answers = await running.raw(
+                GOOD * 3 + b"GET /liveness HTTP/1.1\r\n\r\nGET /nowhere HTTP/1.1\r\n\r\n" + LAST
+            )
+    assert statuses(answers) == [200, 200, 200, 200, 404, 200]
+
+
+# --- second look --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+async def test_a_chunk_that_is_one_line_end_is_not_the_end_of_an_event(
+    start: Any, line_end: bytes
+) -> None:
+    def chunk(data: bytes) -> bytes:
+        return b"%x\r\n%b\r\n" % (len(data), data)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(len(BODY))
+        writer.write(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
+            b"transfer-encoding: chunked\r\n\r\n" + chunk(b"data: a") + chunk(line_end)
+        )
+        await asyncio.sleep(2)
+        writer.write(chunk(b"data: b" + line_end * 2) + b"0\r\n\r\n")
+
+    async with worker_that(answer) as url, start(url, sse_keepalive_secs=1) as running:
+        got = await running.raw(LAST)
+    between = got.partition(b"data: a")[2].partition(b"data: b")[0]
+    assert between == b"\r\n" + chunk(line_end) + b"%x\r\n" % (7 + 2 * len(line_end))
+
+
+@pytest.mark.parametrize("path", [b"/v1/nowhere", b"/v1/realtime/sessions", b"/health"])
+async def test_a_body_that_nothing_takes_is_not_collected(
+    start: Any, worker: Any, path: bytes
+) -> None:
+    head = b"POST %b HTTP/1.1\r\nhost: x\r\ncontent-length: 100000000\r\n\r\n" % path
+    async with (
+        start(worker, api_key="right") as running,
+        client_of(running) as (reader, writer),
+    ):
+        writer.write(head)
+        async with asyncio.timeout(2):
+            assert statuses(await reader.read(100))[0] in (401, 404, 405, 413)
+
+
+async def test_a_huge_model_name_gets_no_policy_of_its_own(start: Any) -> None:
+    body = BODY.replace(b'"m"', b'"%b"' % (b"a" * 100_000))
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(len(body))
+        writer.write(OK)
+
+    async with worker_that(answer) as url, start(url) as running:
+        await running.raw(
+            HEAD + b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+        )
+        kept = running.gateway.lane.selector._policies
+        assert all(len(model or "") < 1000 for model in kept)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 400_000,
+        b'{"model":"m","messages":' + b"[" * 400_000,
+        b'{"model":"m","messages":[],"tools":' + b"[" * 200_000 + b"]" * 200_000 + b"}",
+        b'{"model":"m","messages":[{"role":"user","content":"\xff' + b"a" * 400_000 + b'"}]}',
+        b'{"model":"\\ud800","messages":[{"role":"user","content":"' + b"a" * 400_000 + b'"}]}',
+        b'{"model":"\\ud800","messages":[{"role":"user","content":"a"}]}',
+    ],
+    ids=["array", "open", "deep", "not utf-8", "surrogate", "small surrogate"],
+)
+async def test_every_hostile_body_gets_an_answer(start: Any, body: bytes) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(len(body))
+        writer.write(OK)
+
+    async with worker_that(answer) as url, start(url) as running:
+        got = await running.raw(
+            HEAD + b"connection: close\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+        )
+    assert statuses(got)[0] in (200, 400)
+
+
+async def test_an_old_client_that_offers_an_upgrade_gets_no_chunks(start: Any) -> None:
+    sent = GOOD.replace(b"HTTP/1.1", b"HTTP/1.0").replace(
+        b"host: x", b"connection: upgrade\r\nupgrade: h2c"
+    )
+    chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+    async with worker_that(bytes_then_nothing(chunked)) as url, start(url) as running:
+        assert (await running.raw(sent)).endswith(b"\r\n\r\n{}")

@@ -18,6 +18,7 @@ from smg_policies import create_policy
 from starlette.routing import BaseRoute
 
 from .admin import (
+    BODY_PATHS,
     Readiness,
     cancel_route,
     decision_routes,
@@ -28,7 +29,7 @@ from .admin import (
 from .admission import DataPlaneKeys, RequestIds
 from .dialects import RELAY_ROUTES, RelayRoute
 from .edge import AsgiCycle, EdgeConnection
-from .errors import Envelope, ErrorRecord, render
+from .errors import BODY_TOO_LARGE, Envelope, ErrorRecord, render
 from .front import AsgiApp, Front, Receive, Scope, Send, starlette_app
 from .intake import BodyReader, RelayEndpoint
 from .lanes import Client, InboundRequest, Job, RelayConfig, RelayLane
@@ -269,8 +270,9 @@ class Gateway:
 
     def screen(self, request: InboundRequest) -> ErrorRecord | None:
         """Refuse a request by its head alone: the key is wrong, or nothing takes such a body."""
-        route = RELAY_ROUTES.get(request.path) if request.method == _POST else None
-        return self._keys.check(request.fields) if route is not None else None
+        if request.method == _POST and (request.path in RELAY_ROUTES or request.path in BODY_PATHS):
+            return self._keys.check(request.fields)
+        return BODY_TOO_LARGE
 
     def refuse(
         self, request: InboundRequest | None, error: ErrorRecord

@@ -13,6 +13,15 @@ from ..admission import DataPlaneKeys
 from ..errors import BODY_TOO_LARGE, ErrorRecord, model_not_found, refused
 from .answers import error_response
 
+_DIALECTS = (
+    Dialect.INTERACTIONS,
+    Dialect.REALTIME_SESSIONS,
+    Dialect.REALTIME_CLIENT_SECRETS,
+    Dialect.REALTIME_TRANSCRIPTION_SESSIONS,
+)
+BODY_PATHS = frozenset(dialect.value.encode() for dialect in _DIALECTS)
+"""Paths of these routes, which take bodies of any allowed size."""
+
 Answer = Callable[[Request, Intake], Response]
 
 
@@ -46,10 +55,8 @@ def unserved_routes(keys: DataPlaneKeys, max_body_bytes: int) -> list[BaseRoute]
         return error_response(request, error)
 
     return [
-        route(Dialect.INTERACTIONS, no_router),
-        route(Dialect.REALTIME_SESSIONS, no_worker),
-        route(Dialect.REALTIME_CLIENT_SECRETS, no_worker),
-        route(Dialect.REALTIME_TRANSCRIPTION_SESSIONS, no_worker),
+        route(dialect, no_router if dialect is Dialect.INTERACTIONS else no_worker)
+        for dialect in _DIALECTS
     ]
 
 

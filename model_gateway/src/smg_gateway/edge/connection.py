@@ -387,7 +387,8 @@ class EdgeConnection(asyncio.Protocol):
         """
         request, self._upgrading = self._upgrading, None
         assert request is not None
-        lines = [b"%b %b HTTP/1.1\r\n" % (request.method, request.target)]
+        version = self._parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b\r\n" % (request.method, request.target, version)]
         lines += [b"%b: %b\r\n" % pair for pair in request.headers if pair[0] not in _OFFER]
         lines.append(b"connection: close\r\n\r\n")
         self._parser = httptools.HttpRequestParser(self)

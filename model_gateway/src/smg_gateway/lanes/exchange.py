@@ -19,7 +19,13 @@ from ..errors import (
     stream_error_frame,
 )
 from ..selection import RETRYABLE_STATUSES
-from ..upstream import Framing, UpstreamConnection, UpstreamError, UpstreamFault
+from ..upstream import (
+    Framing,
+    UpstreamConnection,
+    UpstreamError,
+    UpstreamFault,
+    ends_event,
+)
 from ..upstream.fetch import BodyDecoder
 from ..workers import Worker
 from .attempt import Attempt
@@ -438,7 +444,7 @@ class Exchange:
         if stream.framing is not Framing.CHUNKED or not stream.at_chunk_boundary:
             return False
         nothing_yet = stream.reads <= 1 and not stream.tail
-        return nothing_yet or stream.tail.endswith((b"\n\n\r\n", b"\r\n\r\n\r\n"))
+        return nothing_yet or ends_event(stream.tail)
 
     def _finish(self, status: int, error_code: str) -> None:
         self.stage = Stage.DONE

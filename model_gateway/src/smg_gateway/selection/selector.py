@@ -11,6 +11,9 @@ from smg_policies import Decision, Policy, RoutingRequest
 from ..observability.logs import get_logger
 from ..workers import Worker
 
+MAX_MODEL_CHARACTERS = 256
+"""Wildcard workers take whatever name clients write; longer ones share a policy."""
+
 FALLBACK_REASON = "the policy failed; fewest requests in flight"
 
 
@@ -116,7 +119,8 @@ class Selector:
     def _policy(self, model: str | None) -> Policy:
         policy = self._policies.get(model)
         if policy is None:
-            if len(self._policies) >= self._max_models:
+            too_long = model is not None and len(model) > MAX_MODEL_CHARACTERS
+            if too_long or len(self._policies) >= self._max_models:
                 return self._shared
             policy = self._policies[model] = self._create_policy()
         return policy

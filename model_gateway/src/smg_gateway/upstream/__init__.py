@@ -1,6 +1,6 @@
 """The HTTP/1.1 client side: connection pools to workers."""
 
-from .connection import Framing, Receiver, UpstreamConnection
+from .connection import Framing, Receiver, UpstreamConnection, ends_event
 from .errors import UpstreamError, UpstreamFault
 from .fetch import Response, fetch
 from .origin import Origin, parse_origin
@@ -17,6 +17,7 @@ __all__ = (
     "UpstreamConnection",
     "UpstreamError",
     "UpstreamFault",
+    "ends_event",
     "fetch",
     "parse_origin",
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
 MAX_HEAD_BYTES = 256 * 1024
 """Response heads beyond this are refused; nginx and hyper stop at 8 KiB to 400 KiB."""
 
-TAIL_BYTES = 6
-"""What the end of a chunk that ends an event can take: three line ends."""
+TAIL_BYTES = 64
+"""Enough to see whether an event ends with the latest chunk, and where a short chunk begins."""
 
 DRAIN_S = 2.0
 """How long an unwanted answer may take to end before its connection is given up."""
 
+_CHUNK_HEAD = re.compile(rb"(?=((?:^|\r\n)([0-9a-fA-F]{1,8})[^\r\n]*\r\n))")
+_EVENT_ENDS = (b"\n\n", b"\r\n\r\n")
 _HEAD_END = b"\r\n\r\n"
 _FRAMING_HEADERS = (b"content-length", b"transfer-encoding")
 
@@ -67,6 +70,22 @@ class Receiver(Protocol):
     def failed(self, error: UpstreamError) -> None:
         """The exchange is over without a clean end; the connection is closed."""
         ...
+
+
+def ends_event(raw: bytes) -> bool:
+    """Whether the raw end of a chunked event stream is the end of an event.
+
+    `raw` are the latest bytes, at a chunk border. The line end of a chunk's size must not be taken
+    for one of the event, so a short last chunk is looked at by itself; it may err towards False.
+    """
+    data = raw[:-2]
+    if not data.endswith(_EVENT_ENDS):
+        return False
+    for found in _CHUNK_HEAD.finditer(data):
+        start = found.start() + len(found[1])
+        if int(found[2], 16) == len(data) - start:
+            return data[start:].endswith(_EVENT_ENDS)
+    return True
 
 
 def _ignore(data: bytes) -> None:
@@ -308,7 +327,9 @@ class UpstreamConnection(asyncio.Protocol):
     def _is_flushed(self) -> bool:
         """Whether the whole request has been written; a worker may answer before that."""
         transport = self._transport
-        return transport is not None and transport.get_write_buffer_size() == 0
+        if transport is None or transport.is_closing():
+            return False
+        return transport.get_write_buffer_size() == 0
 
     def _fail(self, error: UpstreamError) -> None:
         receiver, self._receiver = self._receiver, None
