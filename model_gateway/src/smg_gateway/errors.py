@@ -165,6 +165,9 @@ BODY_TOO_LARGE = ErrorRecord(
     code="request_body_too_large",
     message="Request body exceeded the payload limit (max_payload_size)",
 )
+INTERNAL_ERROR = ErrorRecord(
+    status=500, code="internal_error", message="The gateway failed to handle the request"
+)
 BODY_TIMEOUT = ErrorRecord(
     status=408,
     code="request_body_timeout",

@@ -34,7 +34,7 @@ class BodyReader:
         root: str = scope.get("root_path", "")
         decoded: str = scope["path"]
         path: bytes = scope.get("raw_path") or decoded.encode()
-        if root and decoded.startswith(root):
+        if root and (decoded == root or decoded.startswith(root + "/")):
             path = path[len(root.encode()) :] or b"/"
         query: bytes = scope.get("query_string", b"")
         client = scope.get("client")

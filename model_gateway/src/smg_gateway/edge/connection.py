@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 MAX_TARGET_BYTES = 32 * 1024
 MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 200
+CRUMB_BYTES = 1024
+MAX_CRUMBS = 256
 SCREENED_BYTES = 64 * 1024
 """Requests with a longer body are screened before the body is read."""
 MAX_PIPELINED_BYTES = 64 * 1024
@@ -91,7 +93,9 @@ class EdgeConnection(asyncio.Protocol):
         self._head_bytes = 0
         self._request: InboundRequest | None = None
         self._body: list[bytes] = []
+        self._crumbs: list[bytes] = []
         self._body_bytes = 0
+        self._last = False
         self._reading_since = listener.clock()
         self._body_since = 0.0
         self._idle = True
@@ -135,7 +139,7 @@ class EdgeConnection(asyncio.Protocol):
         self._listener.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._closing or self._refusal is not None:
+        if self._closing or self._last or self._refusal is not None:
             return
         if self._answering or self._choked:
             self._read_early(data)
@@ -175,6 +179,7 @@ class EdgeConnection(asyncio.Protocol):
         self._headers = []
         self._head_bytes = 0
         self._body = []
+        self._crumbs.clear()
         self._body_bytes = 0
         self._request = None
         self._idle_bytes = 0
@@ -227,8 +232,16 @@ class EdgeConnection(asyncio.Protocol):
         self._idle_bytes = 0
         if self._body_bytes > self._limits.max_body_bytes:
             raise _Refused(BODY_TOO_LARGE)
-        self._body.append(body)
-        self._body_since = self._listener.clock() if len(self._body) > 1 else self._body_since
+        if len(body) < CRUMB_BYTES:
+            self._crumbs.append(body)
+            if len(self._crumbs) >= MAX_CRUMBS:
+                self._sweep_crumbs()
+        else:
+            self._sweep_crumbs()
+            self._body.append(body)
+        self._body_since = (
+            self._listener.clock() if len(self._body) + len(self._crumbs) > 1 else self._body_since
+        )
 
     def on_message_complete(self) -> None:
         request, self._request = self._request, None
@@ -239,11 +252,13 @@ class EdgeConnection(asyncio.Protocol):
             # The parser stops here, before the body; `_feed` declines the offer.
             self._upgrading = request
             return
+        self._sweep_crumbs()
         body = self._body
         request.body = body[0] if len(body) == 1 else b"".join(body)
         self._body = []
         self._idle = True
         keep_alive = self._parser.should_keep_alive()
+        self._last = not keep_alive
         http_1_1 = self._parser.get_http_version() == "1.1"
         if self._answering or self._choked:
             self._waiting.append((request, keep_alive, http_1_1))
@@ -361,6 +376,12 @@ class EdgeConnection(asyncio.Protocol):
 
     # --- internals -----------------------------------------------------------------------
 
+    def _sweep_crumbs(self) -> None:
+        """Join small pieces: a list entry costs more memory than a byte that came in a chunk."""
+        if self._crumbs:
+            self._body.append(b"".join(self._crumbs))
+            self._crumbs.clear()
+
     def _feed(self, data: bytes) -> None:
         self._idle_bytes += len(data)
         try:
@@ -476,8 +497,8 @@ class EdgeConnection(asyncio.Protocol):
 
         Requests that came before are answered first.
         """
-        if self._closing or self._refusal is not None:
-            return
+        if self._closing or self._last or self._refusal is not None:
+            return  # What follows the last request is nobody's.
         request, self._request = self._request, None
         headers, body = self._handler.refuse(request, error)
         answer = b"%b%bdate: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b" % (
@@ -551,7 +572,7 @@ def _bad_request(status: int, code: str, message: str) -> ErrorRecord:
 
 
 _HEAD_TOO_LARGE = _bad_request(431, "request_header_fields_too_large", "The headers are too large")
-_OFFER = frozenset({b"connection", b"upgrade", b"http2-settings"})
+_OFFER = frozenset({b"connection", b"upgrade", b"http2-settings", b"expect"})
 
 
 def _drop(data: bytes) -> None:

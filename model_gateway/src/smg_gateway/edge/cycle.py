@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from ..errors import Envelope, ErrorRecord, render
+from ..errors import INTERNAL_ERROR, Envelope, render
 from ..lanes.client import Client
 from ..lanes.request import InboundRequest
 
@@ -16,10 +16,6 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-INTERNAL_ERROR = ErrorRecord(
-    status=500, code="internal_error", message="The gateway failed to handle the request"
-)
 
 
 class AsgiCycle:

@@ -11,6 +11,7 @@ from smg_policies import Decision, RoutingRequest
 
 from ..dialects import RelayRoute, RequestView
 from ..errors import (
+    INTERNAL_ERROR,
     NO_AVAILABLE_WORKERS,
     Envelope,
     ErrorRecord,
@@ -284,6 +285,19 @@ class Exchange:
             self._lane.telemetry.upstream_responded(error.status, error.code or "")
         self._finish(error.status, error.code or "")
         self._client.respond(error.status, headers, body)
+
+    def crash(self) -> None:
+        """A defect of the gateway's own stops this exchange; the client must not wait for ever."""
+        if self.stage is Stage.DONE:
+            return
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            attempt.abandon(blame=False)
+        if self.stage is Stage.RELAYING:
+            self._finish(self._status, "stream_error")
+            self._client.break_off(b"")
+        else:
+            self.refuse(INTERNAL_ERROR)
 
     # --- attempts ------------------------------------------------------------------------
 

@@ -48,6 +48,7 @@ class Reading:
         executor: ThreadPoolExecutor,
         go_on: Callable[[Read], Job | None],
         refuse: Callable[[RequestInvalid], None],
+        crash: Callable[[Exception], None],
     ) -> None:
         """Read, then go on or refuse, unless the client has left meanwhile."""
         try:
@@ -55,6 +56,10 @@ class Reading:
         except RequestInvalid as invalid:
             if not self._gone:
                 refuse(invalid)
+            return
+        except Exception as error:  # noqa: BLE001 - else the client would wait for ever
+            if not self._gone:
+                crash(error)
             return
         if not self._gone:
             self._job = go_on(found)
@@ -88,10 +93,11 @@ class BodyReaders:
         read: Callable[[], Read],
         go_on: Callable[[Read], Job | None],
         refuse: Callable[[RequestInvalid], None],
+        crash: Callable[[Exception], None],
     ) -> Job:
         """Read in a thread, then go on with the result on the loop."""
         reading = Reading()
-        run = reading.run(read, self._executor, go_on, refuse)
+        run = reading.run(read, self._executor, go_on, refuse, crash)
         task = asyncio.get_running_loop().create_task(run)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

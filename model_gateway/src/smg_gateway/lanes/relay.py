@@ -13,7 +13,14 @@ from smg_policies import RoutingRequest
 from smg_protocols import RequestInvalid, check_anthropic_version
 
 from ..dialects import RelayRoute, RequestView, UnreadView, partition_of, routing_tokens
-from ..errors import Envelope, ErrorRecord, model_not_found, refused, render
+from ..errors import (
+    INTERNAL_ERROR,
+    Envelope,
+    ErrorRecord,
+    model_not_found,
+    refused,
+    render,
+)
 from ..observability.decisions import DecisionLog
 from ..observability.logs import get_logger
 from ..observability.telemetry import Telemetry
@@ -96,6 +103,7 @@ class RelayLane:
                 lambda: read_body(request, route, self._canonical),
                 lambda read: self._begin(request, client, route, read),
                 lambda invalid: self.answer(request, client, route, refused(invalid)),
+                lambda error: self._crash(request, client, route, error),
             )
         try:
             read = read_body(request, route, self._canonical)
@@ -103,6 +111,12 @@ class RelayLane:
             self.answer(request, client, route, refused(invalid))
             return None
         return self._begin(request, client, route, read)
+
+    def _crash(
+        self, request: InboundRequest, client: Client, route: RelayRoute, error: Exception
+    ) -> None:
+        self._log.error("reading a body failed", request_id=request.id, exc_info=error)
+        self.answer(request, client, route, INTERNAL_ERROR)
 
     def _goes_unread(self, route: RelayRoute) -> bool:
         """Whether nothing depends on what the body says, so that the worker alone judges it."""
@@ -167,7 +181,7 @@ class RelayLane:
             exchange.tick(now)
         except Exception as error:  # noqa: BLE001 - one exchange's defect must not stop the clock of all others
             self._log.error("exchange failed", request_id=exchange.request.id, exc_info=error)
-            exchange.client_left()
+            exchange.crash()
 
     def serving(self, model: str | None) -> Sequence[Worker]:
         """The workers of a model as of now."""

@@ -106,7 +106,10 @@ class Selector:
     def worker_removed(self, worker: Worker) -> None:
         """Let every policy forget a worker that has left."""
         for policy in self.policies:
-            policy.worker_removed(worker.id)
+            try:
+                policy.worker_removed(worker.id)
+            except Exception as error:  # noqa: BLE001 - the border to third-party policies
+                self._log.error("policy upkeep failed", policy=policy.name, exc_info=error)
 
     def sweep(self, now: float) -> None:
         """Periodic upkeep of all policies."""

@@ -254,7 +254,7 @@ class UpstreamConnection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         if status < 200:
-            if any(name in _FRAMING_HEADERS for name, _ in self.headers):
+            if any(name in _FRAMING_HEADERS and value != b"0" for name, value in self.headers):
                 self._violation = "an interim response with a body"
             self.headers.clear()
             self._heads_skipped += 1

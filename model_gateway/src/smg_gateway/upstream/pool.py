@@ -80,6 +80,11 @@ class Pool:
                 if not connection.closed:
                     receiver.connected(connection)
                     return
+        elif self._idle:
+            # Make room: what is idle is no use to somebody who wants a fresh connection.
+            oldest = self._idle.popleft()
+            self._open.discard(oldest)
+            oldest.abort()
         if self._closed:
             receiver.connect_failed(UpstreamError(UpstreamFault.CONNECT, "pool is closed"))
         elif len(self._open) + len(self._connecting) < self._limits.max_connections:
@@ -168,7 +173,7 @@ class Pool:
         except TimeoutError:
             receiver.connect_failed(UpstreamError(UpstreamFault.CONNECT, "connect timed out"))
             return
-        except (OSError, ssl.SSLError) as error:
+        except (OSError, UnicodeError) as error:
             receiver.connect_failed(UpstreamError(UpstreamFault.CONNECT, _reason(error)))
             return
         if connection.closed:
@@ -182,7 +187,9 @@ class Pool:
         receiver.connected(connection)
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: OSError | UnicodeError) -> str:
     if isinstance(error, ssl.SSLError):
         return f"TLS failure: {error.reason or error}"
+    if isinstance(error, UnicodeError):
+        return "the host name cannot be encoded"
     return error.strerror or str(error) or type(error).__name__
