@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 
 from smg_gateway.cli.reloading import RELOAD_CHILD, run_reloading
 from smg_gateway.cli.versions import verbose_version_text, version_text
@@ -31,6 +33,7 @@ Shepherd Model Gateway: one endpoint in front of many LLM workers.
 commands:
   launch      run the gateway (smg launch --help lists the settings)
   quickstart  try the gateway on simulated workers
+  simulate    replay a request trace through policies (needs smg-simulator)
 
 options:
   -h, --help         show this text
@@ -57,9 +60,23 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _refusing_bad_settings(lambda: _launch(rest))
         case ["quickstart", *rest]:
             return _refusing_bad_settings(lambda: _quickstart(rest))
+        case ["simulate", *rest]:
+            return _simulate(rest)
         case _:
             print(_HELP.rstrip())
             return 1
+
+
+def _simulate(words: Sequence[str]) -> int:
+    # The simulator is a distribution of its own that builds on this one's policies, not on this
+    # one; it is looked up by name so that neither depends on the other.
+    if find_spec("smg_simulator") is None:
+        print(
+            "smg: error: simulate needs the simulator: pip install smg-simulator", file=sys.stderr
+        )
+        return 1
+    code: int = import_module("smg_simulator").main(words)
+    return code
 
 
 def _show(text: str) -> int:

@@ -146,6 +146,8 @@ def _read_gateway(name: str, lines: Iterable[tuple[int, bytes]]) -> TraceBuilder
     for number, line in lines:
         try:
             entry = decoder.decode(line)
+            if entry.input_tokens is None and entry.chars is None:
+                raise ValueError("the object has neither `input_tokens` nor `chars`")
             if builder is None:
                 recorded_size = entry.block_size
                 builder = TraceBuilder(name, block_size=_block_tokens(entry))
@@ -167,11 +169,10 @@ def _add_recorded(builder: TraceBuilder, entry: _GatewayLine) -> None:
     tokens = entry.input_tokens
     hashes = entry.blocks
     if tokens is None:
-        if entry.chars is None:
-            raise ValueError("the object has neither `input_tokens` nor `chars`")
-        if len(hashes) > -(-entry.chars // entry.block_size):
-            raise ValueError(f"{entry.chars} characters do not have {len(hashes)} blocks")
-        tokens = -(-entry.chars // CHARACTERS_PER_TOKEN)
+        characters = entry.chars or 0
+        if len(hashes) > -(-characters // entry.block_size):
+            raise ValueError(f"{characters} characters do not have {len(hashes)} blocks")
+        tokens = -(-characters // CHARACTERS_PER_TOKEN)
         # Block sizes that are no multiple of a token's length round to fewer blocks.
         hashes = hashes[: -(-tokens // builder.block_size)]
     output = UNKNOWN_OUTPUT_TOKENS if entry.output_tokens is None else entry.output_tokens

@@ -19,6 +19,8 @@ LEFT, RIGHT, TOP, BOTTOM = 64, 16, 16, 40
 ROW_HEIGHT, BAR_HEIGHT = 36, 14
 VALUE_WIDTH = 72
 TICKS = 5
+SMALLEST = 1e-9
+"""Differences below it are none, and no logarithmic axis starts lower: rounding, not data."""
 
 Point = tuple[float, float]
 
@@ -62,7 +64,7 @@ class _Range(NamedTuple):
 
 def nice_ticks(low: float, high: float) -> list[float]:
     """Round numbers from at most `low` to at least `high`, about `TICKS` of them."""
-    raw = (high - low) / TICKS or 1.0
+    raw = (high - low) / TICKS if high - low > SMALLEST else 1.0
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(size * power for size in (1, 2, 2.5, 5, 10) if size * power >= raw)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
@@ -103,12 +105,14 @@ def bar_chart(
     parts: list[str] = []
     for number, (label, value) in enumerate(bars):
         y = TOP + ROW_HEIGHT * number
-        width = 0.0 if math.isnan(value) else length * value / top
+        missing = math.isnan(value)
+        width = 0.0 if missing else length * value / top
+        shown = "-" if missing else escape(show(value))
         parts.append(
             f'<text x="0" y="{y + 10}">{escape(label)}</text>'
             f'<rect class="bar {_paint(number)}" x="0" y="{y + 15}" '
             f'width="{width:.1f}" height="{BAR_HEIGHT}"/>'
-            f'<text x="{width + 6:.1f}" y="{y + BAR_HEIGHT + 12}">{escape(show(value))}</text>'
+            f'<text x="{width + 6:.1f}" y="{y + BAR_HEIGHT + 12}">{shown}</text>'
         )
     if reference:
         name, value = reference
@@ -142,7 +146,7 @@ def _range(axis: Axis, values: Iterable[float]) -> tuple[_Range, list[float]]:
     low = min(found) if axis.low is None else axis.low
     high = max(*found, low)
     if axis.scale is Scale.LOGARITHMIC:
-        low = low if low > 0 else 1e-3
+        low = max(low, SMALLEST)
         first = math.floor(math.log10(low) + 1e-9)
         last = max(math.ceil(math.log10(max(high, low)) - 1e-9), first + 1)
         ticks = [10.0**power for power in range(first, last + 1)]

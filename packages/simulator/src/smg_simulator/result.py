@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -99,20 +99,22 @@ class Result:
     record: Record = field(repr=False)
 
     def __repr__(self) -> str:
-        return text_table(TABLE_HEAD, table_rows([(self.scenario.policy, self)]))
+        return text_table(TABLE_HEAD, table_rows([(self.scenario.policy_name, self)]))
 
     def _repr_html_(self) -> str:
-        return html_table(TABLE_HEAD, table_rows([(self.scenario.policy, self)]))
+        return html_table(TABLE_HEAD, table_rows([(self.scenario.policy_name, self)]))
 
     def as_dict(self) -> dict[str, Any]:
         """All of it but `record`, as JSON has it; of the policy's settings those not preset."""
-        document = {
-            each.name: msgspec.to_builtins(getattr(self, each.name), builtin_types=())
+        scenario = self.scenario
+        document: dict[str, Any] = {
+            each.name: msgspec.to_builtins(getattr(self, each.name))
             for each in fields(self)
-            if each.name not in {"record", "reasons"}
+            if each.name not in {"scenario", "record", "reasons"}
         }
+        plain = replace(scenario, policy=scenario.policy_name)
+        document["scenario"] = msgspec.to_builtins(plain) | {"config": scenario.settings}
         document["reasons"] = dict(self.reasons)
-        document["scenario"]["config"] = self.scenario.settings
         return document
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from itertools import product
 
 from smg_mock_worker import EngineTiming
-from smg_policies import PolicyConfig
+from smg_policies import PolicyConfig, PolicyFactory
 
 from smg_simulator.prompts import DEFAULT_CHARACTERS_PER_TOKEN
 
@@ -42,7 +42,7 @@ class Outage:
 class Scenario:
     """One way to serve a trace.
 
-    `timing` is that of every worker, or one for each. `cache_blocks` is each worker's prefix
+    `policy` is a name that `smg_policies.create_policy` knows, or what makes a policy. `timing` is that of every worker, or one for each. `cache_blocks` is each worker's prefix
     cache in blocks of the trace (None: without bound). `token_ids` gives token ids to the policy
     beside the text, as requests with `input_ids` do. With `session_block` prompts that share their
     block of that number (from 0) also share a routing key, where the trace has none. Engines are polled for their load every
@@ -50,7 +50,7 @@ class Scenario:
     gateway does. Raises `ValueError` for what cannot be simulated.
     """
 
-    policy: str = "cache_aware"
+    policy: str | PolicyFactory = "cache_aware"
     workers: int = 8
     config: PolicyConfig = field(default_factory=PolicyConfig)
     timing: EngineTiming | tuple[EngineTiming, ...] = DEFAULT_TIMING
@@ -81,6 +81,12 @@ class Scenario:
                 raise ValueError(f"there is no worker {outage.worker} among {self.workers}")
 
     @property
+    def policy_name(self) -> str:
+        """The policy's name, or that of what makes it."""
+        policy = self.policy
+        return policy if isinstance(policy, str) else getattr(policy, "__name__", repr(policy))
+
+    @property
     def timings(self) -> tuple[EngineTiming, ...]:
         """Each worker's timing."""
         timing = self.timing
@@ -97,7 +103,7 @@ class Scenario:
 def scenarios(
     base: Scenario | None = None,
     *,
-    policies: Sequence[str] = (),
+    policies: Sequence[str | PolicyFactory] = (),
     workers: Sequence[int] = (),
     seeds: Sequence[int] = (),
     settings: Mapping[str, Sequence[object]] | None = None,
@@ -151,8 +157,9 @@ def _traits(scenario: Scenario) -> dict[str, str]:
     traits = {
         each.name: str(getattr(scenario, each.name))
         for each in fields(Scenario)
-        if each.name not in {"config", "timing", "outages"}
+        if each.name not in {"policy", "config", "timing", "outages"}
     }
+    traits["policy"] = scenario.policy_name
     timings = dict.fromkeys(scenario.timings)
     traits["timing"] = " ".join(map(_timing_text, timings))
     traits["outages"] = str(len(scenario.outages))

@@ -10,7 +10,14 @@ from os import PathLike
 from random import Random
 
 from smg_mock_worker import EngineTiming
-from smg_policies import Policy, PolicyConfig, PolicyInvalid, RoutingRequest, create_policy
+from smg_policies import (
+    Policy,
+    PolicyConfig,
+    PolicyFactory,
+    PolicyInvalid,
+    RoutingRequest,
+    create_policy,
+)
 
 from smg_simulator.cache import make_cache
 from smg_simulator.engines import NEVER, EngineModel, Job, Schedule
@@ -36,7 +43,7 @@ MAX_BACKOFF_S = 30.0
 
 def simulate(
     trace: Trace | str | PathLike[str],
-    policy: str = "cache_aware",
+    policy: str | PolicyFactory = "cache_aware",
     workers: int = 8,
     *,
     config: PolicyConfig | None = None,
@@ -52,8 +59,7 @@ def simulate(
 ) -> Result:
     """Replay a trace (or the file of one) through a policy in front of `workers` engines.
 
-    The parameters are those of `Scenario`; `policy` is any name that `smg_policies.create_policy`
-    knows. The same arguments give the same result. Raises `TraceInvalid` and `OSError` for the
+    The parameters are those of `Scenario`. The same arguments give the same result. Raises `TraceInvalid` and `OSError` for the
     trace, `PolicyUnknown` and `PolicyInvalid` for the policy, `ValueError` for the scenario.
     """
     scenario = Scenario(
@@ -265,7 +271,11 @@ class _Replay:
         policy = self._policies.get(model)
         if policy is None:
             scenario = self._scenario
-            policy = create_policy(scenario.policy, self._rng, scenario.config, self._clock)
+            make = scenario.policy
+            if isinstance(make, str):
+                policy = create_policy(make, self._rng, scenario.config, self._clock)
+            else:
+                policy = make(rng=self._rng, config=scenario.config, clock=self._clock)
             self._policies[model] = policy
         return policy
 
