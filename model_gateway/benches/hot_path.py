@@ -19,7 +19,7 @@ from smg_gateway.app import Gateway
 from smg_gateway.edge import EdgeConnection, EdgeLimits, Listener
 from smg_gateway.observability.logs import LogFilter, configure_logging
 from smg_gateway.settings import Settings
-from smg_gateway.upstream import UpstreamConnection
+from smg_gateway.upstream import UpstreamConnection, UpstreamError
 from smg_protocols import Dialect, read_intake
 
 WORDS = [
@@ -157,6 +157,25 @@ class Bench:
         return run
 
 
+class Taker:
+    """Takes a connection from a pool and gives it back at once."""
+
+    def connected(self, connection: UpstreamConnection) -> None:
+        connection.release()
+
+    def connect_failed(self, error: UpstreamError) -> None:
+        raise error
+
+    def head_received(self, connection: UpstreamConnection, rest: bytes) -> None:
+        raise AssertionError("nothing was sent")
+
+    def completed(self) -> None:
+        raise AssertionError("nothing was sent")
+
+    def failed(self, error: UpstreamError) -> None:
+        raise error
+
+
 def measure(operation: Callable[[], object], repeat: int, seconds: float = 0.3) -> float:
     """The best of `repeat` rounds, in microseconds of CPU per call."""
     operation()
@@ -192,6 +211,11 @@ async def main() -> None:
         row(f"{policy}: plain request", measure(bench.plain(request(small)), repeat))
         row(f"{policy}: plain request, long prompt", measure(bench.plain(request(large)), repeat))
     bench = Bench("round_robin")
+    pool, taker = bench.workers[0].pool, Taker()
+    row(
+        "pool: take an idle connection and give it back",
+        measure(lambda: pool.acquire(taker), repeat),
+    )
     empty = measure(bench.stream(request(small), 0), repeat)
     full = measure(bench.stream(request(small), 1000), repeat)
     row("stream: one chunk", (full - empty) / 1000)
