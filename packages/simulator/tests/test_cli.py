@@ -111,6 +111,13 @@ def test_a_bad_trace_is_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "missing.jsonl" in capsys.readouterr().err
 
 
+def test_messages_name_the_command_that_was_called(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(tmp_path / "missing.jsonl")], program="smg simulate") == 1
+    assert capsys.readouterr().err.startswith("smg simulate: ")
+
+
 def test_a_file_that_cannot_be_written_is_status_1(data: Path, tmp_path: Path) -> None:
     assert main([str(data / "azure.csv"), "--quiet", "--json", str(tmp_path)]) == 1
 

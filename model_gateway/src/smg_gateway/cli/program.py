@@ -75,7 +75,7 @@ def _simulate(words: Sequence[str]) -> int:
             "smg: error: simulate needs the simulator: pip install smg-simulator", file=sys.stderr
         )
         return 1
-    code: int = import_module("smg_simulator").main(words)
+    code: int = import_module("smg_simulator").main(words, program="smg simulate")
     return code
 
 

@@ -30,10 +30,10 @@ _INTERVAL = re.compile(r"(\d+):(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)?", re.ASCII)
 _SPEED = re.compile(r"(\d+)=(\d+(?:\.\d+)?)", re.ASCII)
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     """The command's parser; it exits with status 2 when the command line is wrong."""
     parser = argparse.ArgumentParser(
-        prog=PROGRAM,
+        prog=program,
         description="Replay a request trace through load-balancing policies on a virtual clock.",
         epilog="--policy, --workers, --seed and --set may be repeated: every combination is run.",
     )
@@ -70,7 +70,12 @@ def _add_fleet_flags(fleet: argparse._ArgumentGroup) -> None:
     add("--max-running-requests", type=int, default=preset.max_running_requests, metavar="N")
     add("--max-waiting-requests", type=int, metavar="N", help="beyond it a worker refuses")
     add("--speed", action="append", default=[], metavar="WORKER=X", help="X times as fast as that")
-    add("--cache-blocks", type=int, metavar="N", help="blocks in each prefix cache, default: all")
+    add(
+        "--cache-blocks",
+        type=int,
+        metavar="N",
+        help="blocks in each prefix cache, default: no bound",
+    )
     add(
         "--down",
         action="append",
@@ -88,13 +93,13 @@ def _add_fleet_flags(fleet: argparse._ArgumentGroup) -> None:
     add("--report-interval-s", type=float, metavar="X", help="poll engines for their load")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status.
+def main(arguments: Sequence[str] | None = None, *, program: str = PROGRAM) -> int:
+    """Run the command, called `program` in its messages; returns the exit status.
 
     0 when all went well, 1 when a file cannot be read or written or a trace makes no sense, 2 for
     a wrong command line.
     """
-    parser = make_parser()
+    parser = make_parser(program)
     options = parser.parse_args(arguments)
     try:
         grid = _read_scenarios(options)
@@ -103,10 +108,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             comparison = sweep(trace, grid, None if options.quiet else progress)
         _write(comparison, options)
     except (TraceInvalid, OSError) as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        print(f"{program}: {error}", file=sys.stderr)
         return 1
     except (PolicyUnknown, PolicyInvalid, ValueError) as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        print(f"{program}: {error}", file=sys.stderr)
         return 2
     return 0
 
