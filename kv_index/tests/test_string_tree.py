@@ -407,3 +407,20 @@ def test_matching_and_inserting_answers_as_it_was_before() -> None:
     match = tree.match_and_insert("prompt", "w2")
     assert (match.tenant, match.holders, match.ratio) == ("w1", ("w1",), 1.0)
     assert set(tree.match("prompt").holders) == {"w1", "w2"}
+
+
+@given(GIVEN, st.lists(TEXTS, max_size=8), TEXTS, st.integers(0, 10))
+def test_a_peek_tells_what_a_match_would_and_is_no_access(
+    given_texts: Given, peeked: list[str], text: str, bound: int
+) -> None:
+    asked, left_alone = tree_of(given_texts), tree_of(given_texts)
+    for other in (*peeked, text):
+        foretold = asked.peek(other)
+    assert asked.clock == left_alone.clock
+    expected = left_alone.match(text)
+    assert foretold[:3] == expected[:3]
+    assert (set(foretold.holders), foretold.latest) == (set(expected.holders), expected.latest)
+    asked.match(text)
+    for tree in (asked, left_alone):
+        tree.evict_to(bound)
+    assert texts_of(asked) == texts_of(left_alone)

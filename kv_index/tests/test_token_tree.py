@@ -223,3 +223,20 @@ def test_what_is_split_off_while_its_tenant_retires_is_not_claimed_for_it() -> N
     assert set(tree.match(pages(1)).holders) == {"w2"}
     assert tree.tidy(100)
     assert tree.used_sizes() == {"w2": 16}
+
+
+@given(GIVEN, st.lists(PROMPTS, max_size=8), PROMPTS, st.integers(0, 64))
+def test_a_peek_tells_what_a_match_would_and_is_no_access(
+    given_prompts: Given, peeked: list[Prompt], prompt: Prompt, bound: int
+) -> None:
+    asked, left_alone = tree_of(given_prompts), tree_of(given_prompts)
+    for other in (*peeked, prompt):
+        foretold = asked.peek_packed(pack_tokens(other))
+    assert asked.clock == left_alone.clock
+    expected = left_alone.match(prompt)
+    assert foretold[:3] == expected[:3]
+    assert (set(foretold.holders), foretold.latest) == (set(expected.holders), expected.latest)
+    asked.match(prompt)
+    for tree in (asked, left_alone):
+        tree.evict_to(bound)
+    assert list(asked.entries()) == list(left_alone.entries())

@@ -1,21 +1,21 @@
 """An exact index of engines' KV caches, kept up to date by their block events.
 
 A block is known by its chain hash: the hash of its tokens seeded with the hash of the block
-before it, so one number stands for a whole prefix. One table maps chain hashes to blocks; a
-block keeps the set of its holders as the bits of an integer, twice: all holders, and those that
-also hold every block before it. The second sets can only shrink along a chain, which is what
-lets a search bisect instead of walking it.
+before it, so one number stands for a whole prefix. One table maps chain hashes to the sets of
+those who hold the block and all blocks before it. Along a chain these sets can only shrink, which
+is what lets a search bisect instead of walking it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
-from itertools import chain
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from xxhash import xxh3_64_intdigest
 
-from .hashing import BLOCK_SEED, TOKEN_BYTES, pack_tokens
+from ._blocks import NOBODY, BlockTable
+from .hashing import BLOCK_SEED, TOKEN_BYTES, chain_hashes, chain_hashes_of, pack_tokens
 
 _STRIDE_BLOCKS = 32
 """How many blocks of a request are hashed before looking whether anyone holds the last one."""
@@ -62,41 +62,6 @@ class HeldBlock(NamedTuple):
     parent_chain_hash: int | None
 
 
-class _Block:
-    __slots__ = ("chain_hash", "children", "holders", "parent", "reached")
-
-    def __init__(self, chain_hash: int, parent: _Block | None) -> None:
-        self.chain_hash = chain_hash
-        self.parent = parent
-        # Most blocks have one successor: a set is only made for the second.
-        self.children: _Block | set[_Block] | None = None
-        self.holders = 0
-        self.reached = 0
-
-    def each_child(self) -> Iterable[_Block]:
-        children = self.children
-        if children is None:
-            return ()
-        return children if isinstance(children, set) else (children,)
-
-    def add_child(self, child: _Block) -> None:
-        children = self.children
-        if children is None:
-            self.children = child
-        elif isinstance(children, set):
-            children.add(child)
-        else:
-            self.children = {children, child}
-
-    def remove_child(self, child: _Block) -> None:
-        if isinstance(self.children, set):
-            self.children.discard(child)
-            if not self.children:
-                self.children = None
-        else:
-            self.children = None
-
-
 class _Worker:
     __slots__ = ("bit", "blocks", "doubles", "media", "name", "position")
 
@@ -104,10 +69,10 @@ class _Worker:
         self.name = name
         self.position = position
         self.bit = 1 << position
-        # Engine hash, or (medium, engine hash), -> block; oldest first.
-        self.blocks: dict[Hashable, _Block] = {}
+        # Engine hash, or (medium, engine hash), -> block's number; oldest first.
+        self.blocks: dict[Hashable, int] = {}
         # Further keys under which a block is held, beyond the first.
-        self.doubles: dict[_Block, int] = {}
+        self.doubles: dict[int, int] = {}
         self.media: set[str] = set()
 
 
@@ -122,7 +87,7 @@ class EventIndex:
 
     def __init__(self, *, max_worker_blocks: int = 2**21) -> None:
         self._max_worker_blocks = max_worker_blocks
-        self._table: dict[int, _Block] = {}
+        self._blocks = BlockTable()
         self._workers: dict[str, _Worker] = {}
         # Names by bit position; positions of workers that are gone are used again.
         self._names: list[str] = []
@@ -131,6 +96,8 @@ class EventIndex:
         self._former: list[_Worker] = []
         self._former_bits = 0
         self._block_tokens: int | None = None
+        # Only an adopted block can be known before its parent is.
+        self._has_adopted = False
 
     def __len__(self) -> int:
         """Blocks held, counted once per worker and engine hash."""
@@ -175,26 +142,22 @@ class EventIndex:
         if not blocks:
             return
         state = self._workers.get(worker)
-        before: _Block | None = None
+        before = NOBODY
         seed = partition_seed(partition)
         if parent is not None:
             if state is None:
                 raise WorkerUntracked
             before = _find_parent(state, parent, medium)
-            seed = before.chain_hash
+            seed = self._blocks.hashes[before]
+        hashes = chain_hashes_of([tokens for _, tokens in blocks], seed)
         state = state or self._admit(worker)
         self._block_tokens = len(blocks[0][1])
-        packed = pack_tokens(list(chain.from_iterable([tokens for _, tokens in blocks])))
-        at = 0
-        for engine_hash, tokens in blocks:
-            end = at + len(tokens) * TOKEN_BYTES
-            seed = xxh3_64_intdigest(packed[at:end], seed)
-            at = end
-            before = self._hold(state, _key(medium, engine_hash), seed, before)
+        keys = [engine_hash for engine_hash, _ in blocks]
+        if medium:
+            keys = [_key(medium, engine_hash) for engine_hash in keys]
+        self._extend(state, keys, hashes, before)
         state.media.add(medium)
-        while len(state.blocks) > self._max_worker_blocks:
-            oldest = next(iter(state.blocks))
-            self._unhold(state, state.blocks.pop(oldest))
+        self._make_room(state)
 
     def removed(self, worker: str, engine_hashes: Iterable[Hashable], *, medium: str = "") -> None:
         """A worker gave blocks up; hashes it does not hold are ignored."""
@@ -202,9 +165,9 @@ class EventIndex:
         if state is None:
             return
         for engine_hash in engine_hashes:
-            block = state.blocks.pop(_key(medium, engine_hash), None)
-            if block is not None:
-                self._unhold(state, block)
+            number = state.blocks.pop(_key(medium, engine_hash), None)
+            if number is not None:
+                self._unhold(state, number)
         if not state.blocks:
             self._dismiss(state)
 
@@ -234,11 +197,11 @@ class EventIndex:
         With `early_exit` holders of the first block all score 1.
         """
         scores: dict[str, int] = {}
-        table, gone = self._table, ~self._former_bits
+        numbers, reached_by, gone = self._blocks.numbers, self._blocks.reached, ~self._former_bits
 
         def reached(chain_hash: int) -> int:
-            block = table.get(chain_hash)
-            return 0 if block is None else block.reached & gone
+            number = numbers.get(chain_hash)
+            return 0 if number is None else reached_by(number) & gone
 
         active = reached(hashes[0]) if hashes else 0
         if early_exit:
@@ -246,21 +209,9 @@ class EventIndex:
             return Overlap(scores, len(hashes))
         start, count = 0, len(hashes)
         while active:
-            # All of `active` reach block `start`: find the first block that some do not reach,
-            # in steps that double, then by halves.
-            low, step = start + 1, 1
-            high = low
-            while high < count and reached(hashes[high]) == active:
-                low = high + 1
-                step *= 2
-                high = start + step
-            high = min(high, count)
-            while low < high:
-                middle = (low + high) // 2
-                if reached(hashes[middle]) == active:
-                    low = middle + 1
-                else:
-                    high = middle
+            # All of `active` reach block `start`. Often some reach the last one too.
+            last = reached(hashes[-1])
+            low = count if last == active else _first_unlike(hashes, start + 1, active, reached)
             left = reached(hashes[low]) if low < count else 0
             self._score(active & ~left, low, scores)
             start, active = low, left
@@ -290,16 +241,14 @@ class EventIndex:
         """`find_tokens` for tokens from `pack_tokens`: hashes no further than anyone holds."""
         block_bytes = block_tokens * TOKEN_BYTES
         total = len(packed) // block_bytes
-        digest = xxh3_64_intdigest
-        table = self._table
+        numbers = self._blocks.numbers
         seed = partition_seed(partition)
         hashes: list[int] = []
-        for start in range(0, total, _STRIDE_BLOCKS):
-            stop = 1 if early_exit else min(start + _STRIDE_BLOCKS, total)
-            for at in range(start * block_bytes, stop * block_bytes, block_bytes):
-                seed = digest(packed[at : at + block_bytes], seed)
-                hashes.append(seed)
-            if seed not in table or early_exit:
+        stride = block_bytes if early_exit else block_bytes * _STRIDE_BLOCKS
+        for at in range(0, total * block_bytes, stride):
+            hashes += chain_hashes(packed[at : at + stride], block_bytes, seed)
+            seed = hashes[-1]
+            if seed not in numbers or early_exit:
                 break
         return self.find(hashes, early_exit=early_exit)._replace(total=total)
 
@@ -308,20 +257,22 @@ class EventIndex:
         state = self._workers.get(worker)
         if state is None:
             return []
+        hashes, parents = self._blocks.hashes, self._blocks.parents
         return [
             HeldBlock(
                 key,
-                block.chain_hash,
-                None if block.parent is None else block.parent.chain_hash,
+                hashes[number],
+                None if parents[number] == NOBODY else hashes[parents[number]],
             )
-            for key, block in state.blocks.items()
+            for key, number in state.blocks.items()
         ]
 
     def adopt(self, worker: str, blocks: Iterable[HeldBlock]) -> None:
         """Add what another process exported of a worker, in any order."""
+        self._has_adopted = True
         state = self._workers.get(worker) or self._admit(worker)
         for key, chain_hash, parent_hash in blocks:
-            parent = None if parent_hash is None else self._block(parent_hash, None)
+            parent = NOBODY if parent_hash is None else self._blocks.place(parent_hash, NOBODY)
             self._hold(state, key, chain_hash, parent)
             state.media.add(key[0] if isinstance(key, tuple) else "")
         if not state.blocks:
@@ -358,90 +309,82 @@ class EventIndex:
 
     # Blocks
 
-    def _block(self, chain_hash: int, parent: _Block | None) -> _Block:
-        """The block of that hash, made if need be and linked to its parent."""
-        block = self._table.get(chain_hash)
-        if block is None:
-            block = self._table[chain_hash] = _Block(chain_hash, parent)
-            if parent is not None:
-                parent.add_child(block)
-        elif parent is not None and block.parent is None:
-            # Adopted before its parent was.
-            block.parent = parent
-            parent.add_child(block)
-        return block
+    def _extend(
+        self, worker: _Worker, keys: Sequence[Hashable], hashes: Sequence[int], before: int
+    ) -> None:
+        """The worker holds a chain of blocks that follows block number `before`."""
+        table, held = self._blocks, worker.blocks
+        at = 0
+        if hashes[0] in table.numbers:
+            at, before = self._join(worker, keys, hashes, before)
+            if at == len(hashes):
+                return
+            keys, hashes = keys[at:], hashes[at:]
+        if self._has_adopted and not table.numbers.keys().isdisjoint(hashes):
+            for key, chain_hash in zip(keys, hashes, strict=True):
+                before = self._hold(worker, key, chain_hash, before)
+            return
+        # What follows a new block is new.
+        numbers = table.append(hashes, before, worker.bit)
+        found = list(map(held.setdefault, keys, numbers))
+        if found == numbers:
+            return
+        for key, number in zip(keys, numbers, strict=True):
+            known = held[key]
+            if known != number:
+                held[key] = number
+                self._unhold(worker, known)
 
-    def _hold(
-        self, worker: _Worker, key: Hashable, chain_hash: int, parent: _Block | None
-    ) -> _Block:
-        bit = worker.bit
-        held = worker.blocks
-        block = self._table.get(chain_hash)
-        if block is None and key not in held:
-            # The common case, in one piece: a block that nobody had under that hash yet.
-            block = self._table[chain_hash] = held[key] = _Block(chain_hash, parent)
-            block.holders = bit
-            block.reached = bit if parent is None else parent.reached & bit
-            if parent is not None:
-                parent.add_child(block)
-            return block
-        block = self._block(chain_hash, parent)
-        known = held.get(key)
-        if known is block:
-            return block
-        if block.holders & bit:
-            worker.doubles[block] = worker.doubles.get(block, 0) + 1
+    def _join(
+        self, worker: _Worker, keys: Sequence[Hashable], hashes: Sequence[int], before: int
+    ) -> tuple[int, int]:
+        """Hold the leading blocks that are there already: how many, and the last one's number."""
+        table, held, bit = self._blocks, worker.blocks, worker.bit
+        holders, number_of = table.holders, table.numbers.get
+        for at, chain_hash in enumerate(hashes):
+            number = number_of(chain_hash)
+            if number is None:
+                return at, before
+            by = holders[number]
+            if by and not by & bit and not table.stranded and keys[at] not in held:
+                # The common case in short: held by others, and without a gap by everyone.
+                holders[number] = by | bit
+                held[keys[at]] = before = number
+            else:
+                before = self._hold(worker, keys[at], chain_hash, before)
+        return len(hashes), before
+
+    def _hold(self, worker: _Worker, key: Hashable, chain_hash: int, parent: int) -> int:
+        number = self._blocks.place(chain_hash, parent)
+        known = worker.blocks.get(key)
+        if known == number:
+            return number
+        if self._blocks.holders[number] & worker.bit:
+            worker.doubles[number] = worker.doubles.get(number, 0) + 1
         else:
-            block.holders |= bit
-            if parent is None or parent.reached & bit:
-                self._reach(block, bit)
-        held[key] = block
+            self._blocks.hold(number, worker.bit)
+        worker.blocks[key] = number
         if known is not None:
             self._unhold(worker, known)
-        return block
+        return number
 
-    def _unhold(self, worker: _Worker, block: _Block) -> None:
-        doubles = worker.doubles.get(block)
-        if doubles is not None:
-            if doubles == 1:
-                del worker.doubles[block]
-            else:
-                worker.doubles[block] = doubles - 1
-            return
-        bit = worker.bit
-        block.holders &= ~bit
-        if block.reached & bit:
-            self._cut_off(block, bit)
-        step: _Block | None = block
-        while step is not None and not step.holders and step.children is None:
-            del self._table[step.chain_hash]
-            if step.parent is not None:
-                step.parent.remove_child(step)
-            step = step.parent
+    def _unhold(self, worker: _Worker, number: int) -> None:
+        doubles = worker.doubles.get(number)
+        if doubles is None:
+            self._blocks.release(number, worker.bit)
+        elif doubles == 1:
+            del worker.doubles[number]
+        else:
+            worker.doubles[number] = doubles - 1
 
-    def _reach(self, block: _Block, bit: int) -> None:
-        """The worker holds everything up to the block: and so up to what follows it."""
-        block.reached |= bit
-        if block.children is None:
+    def _make_room(self, worker: _Worker) -> None:
+        excess = len(worker.blocks) - self._max_worker_blocks
+        if excess <= 0:
             return
-        stack = [block]
-        while stack:
-            for child in stack.pop().each_child():
-                if child.holders & bit and not child.reached & bit:
-                    child.reached |= bit
-                    stack.append(child)
-
-    def _cut_off(self, block: _Block, bit: int) -> None:
-        """The worker lost the block: what it holds behind it is of no use."""
-        block.reached &= ~bit
-        if block.children is None:
-            return
-        stack = [block]
-        while stack:
-            for child in stack.pop().each_child():
-                if child.reached & bit:
-                    child.reached &= ~bit
-                    stack.append(child)
+        # A dict is slow to find its first entries again and again: some more go at once.
+        excess += self._max_worker_blocks // 1024
+        for key in list(islice(worker.blocks, excess)):
+            self._unhold(worker, worker.blocks.pop(key))
 
     # Searching
 
@@ -466,11 +409,34 @@ def partition_seed(partition: str | None) -> int:
     return xxh3_64_intdigest(partition.encode("utf-8", "surrogatepass"), BLOCK_SEED)
 
 
+def _first_unlike(
+    hashes: Sequence[int], low: int, active: int, reached: Callable[[int], int]
+) -> int:
+    """The first block from `low` on that not all of `active` reach: a bisection.
+
+    In steps that double, then by halves, since prompts often part ways early.
+    """
+    start, step, count = low - 1, 1, len(hashes)
+    high = low
+    while high < count and reached(hashes[high]) == active:
+        low = high + 1
+        step *= 2
+        high = start + step
+    high = min(high, count)
+    while low < high:
+        middle = (low + high) // 2
+        if reached(hashes[middle]) == active:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
 def _key(medium: str, engine_hash: Hashable) -> Hashable:
     return (medium, engine_hash) if medium else engine_hash
 
 
-def _find_parent(worker: _Worker, engine_hash: Hashable, medium: str) -> _Block:
+def _find_parent(worker: _Worker, engine_hash: Hashable, medium: str) -> int:
     for place in (medium, *worker.media):
         found = worker.blocks.get(_key(place, engine_hash))
         if found is not None:

@@ -47,6 +47,15 @@ class StringTree(PrefixTree[str]):
             self._see(holds[tenant])
         return PrefixMatch(tenant, rest + partial, len(text), holds.keys(), final.latest, spot)
 
+    def peek(self, text: str) -> PrefixMatch:
+        """`match` without being an access: the tree is afterwards as it was before."""
+        spot = self._descend(text)
+        node, child, partial, rest, _, _ = spot
+        final = child or node
+        holds = final.holds
+        tenant = final.reported if final.reported in holds else next(iter(holds), None)
+        return PrefixMatch(tenant, rest + partial, len(text), holds.keys(), final.latest, spot)
+
     def match_tenant(self, text: str, tenant: str) -> int:
         """How many leading characters of `text` are held by `tenant`; counts as an access."""
         node, matched, size = self._root, 0, len(text)

@@ -88,6 +88,13 @@ class TokenTree(PrefixTree[bytes]):
 
     def match_packed(self, packed: bytes) -> PrefixMatch:
         """`match` for tokens from `pack_tokens`."""
+        return self._search(packed, touch=True)
+
+    def peek_packed(self, packed: bytes) -> PrefixMatch:
+        """`match_packed` without being an access: the tree is afterwards as it was before."""
+        return self._search(packed, touch=False)
+
+    def _search(self, packed: bytes, *, touch: bool) -> PrefixMatch:
         total = len(packed) // TOKEN_BYTES
         key = _whole_pages(packed)
         if not key:
@@ -106,7 +113,8 @@ class TokenTree(PrefixTree[bytes]):
                 break
             tenant = child.reported if child.reported in child.holds else next(iter(child.holds))
             assert tenant is not None
-            self._touch(child.holds[tenant])
+            if touch:
+                self._touch(child.holds[tenant])
             if not key.startswith(child.edge, at):
                 inside = child
                 partial = shared_length(child.edge, key, at) // _PAGE_BYTES * _PAGE_BYTES

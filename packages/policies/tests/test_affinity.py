@@ -1,4 +1,4 @@
-"""The load side of cache affinity: gate, turns, estimates, and their bounds."""
+"""The load side of cache affinity: gate, ledger, estimates, and their bounds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from smg_policies import LoadReport, PlainCandidate, PolicyConfig
-from smg_policies._affinity import SpillGate, TurnCounter  # noqa: PLC2701 - laws of their own
+from smg_policies._affinity import SpillGate, WorkLedger  # noqa: PLC2701 - laws of their own
 from smg_policies._bounds import MAX_WORKERS  # noqa: PLC2701 - the bound that a test fills
 from smg_policies._waiting import WaitEstimator  # noqa: PLC2701
 
@@ -35,47 +35,58 @@ def test_the_margins_are_those_observed(loads: list[int], refused: bool) -> None
     assert DEFAULT.refuses(loads[0], loads) == refused
 
 
-def test_equal_loads_go_to_the_least_chosen_then_the_first() -> None:
-    turns = TurnCounter()
+def test_equal_loads_go_to_whoever_was_given_least_then_the_first() -> None:
+    ledger = WorkLedger()
     workers = [PlainCandidate(name) for name in "abc"]
     chosen = []
     for _ in range(6):
-        place = turns.least(workers, [1, 1, 1])
-        turns.count(workers[place].id)
+        place = ledger.least(workers, [1, 1, 1])
+        ledger.enter(workers[place].id, 10)
         chosen.append(workers[place].id)
     assert "".join(chosen) == "abcabc"
 
 
+def test_a_long_prompt_weighs_as_much_as_many_short_ones() -> None:
+    ledger = WorkLedger()
+    workers = [PlainCandidate(name) for name in "ab"]
+    chosen = ""
+    for tokens in (500, *[99] * 7):
+        place = ledger.least(workers, [0, 0])
+        ledger.enter(workers[place].id, tokens)
+        chosen += workers[place].id
+    assert chosen == "abbbbbba"
+
+
 def test_a_newcomer_is_not_flooded_until_it_has_caught_up() -> None:
-    turns = TurnCounter()
+    ledger = WorkLedger()
     workers = [PlainCandidate(name) for name in "ab"]
     for _ in range(100):
-        turns.count(workers[turns.least(workers, [0, 0])].id)
+        ledger.enter(workers[ledger.least(workers, [0, 0])].id, 10)
     workers.append(PlainCandidate("c"))
     chosen = []
     for _ in range(6):
-        place = turns.least(workers, [0, 0, 0])
-        turns.count(workers[place].id)
+        place = ledger.least(workers, [0, 0, 0])
+        ledger.enter(workers[place].id, 10)
         chosen.append(workers[place].id)
     assert sorted(chosen) == ["a", "a", "b", "b", "c", "c"]
 
 
 @given(LOADS)
-def test_the_lowest_load_wins_whatever_the_turns(loads: list[int]) -> None:
-    turns = TurnCounter()
+def test_the_lowest_load_wins_whatever_was_given(loads: list[int]) -> None:
+    ledger = WorkLedger()
     workers = [PlainCandidate(str(n)) for n in range(len(loads))]
-    turns.count(workers[loads.index(min(loads))].id)
-    assert loads[turns.least(workers, loads)] == min(loads)
+    ledger.enter(workers[loads.index(min(loads))].id, 10)
+    assert loads[ledger.least(workers, loads)] == min(loads)
 
 
 def test_counters_and_charges_are_bounded() -> None:
-    turns = TurnCounter()
+    ledger = WorkLedger()
     waits = WaitEstimator(PolicyConfig())
     report = LoadReport()
     for number in range(MAX_WORKERS + 10):
-        turns.count(f"w{number}")
+        ledger.enter(f"w{number}", 10)
         waits.charge(PlainCandidate(f"w{number}"), report, 1)
-    assert len(turns) == len(waits) == MAX_WORKERS
+    assert len(ledger) == len(waits) == MAX_WORKERS
 
 
 def test_a_charge_with_a_lifetime_runs_out() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from smg_policies import (
+    POLICY_NAMES,
     Decision,
     DpMinTokenPolicy,
     LeastLoadPolicy,
@@ -21,6 +22,7 @@ from smg_policies import (
     RoutingRequest,
     StickySessions,
     base_key,
+    create_policy,
 )
 
 
@@ -323,6 +325,53 @@ def test_settling_everything_leaves_every_key_free(steps: list[tuple[str, bool]]
         policy.settle(decision)
     for key in {key for key, lands in steps if not lands}:
         assert choose(policy, workers, key).branch in {"occupied_hit", "vacant"}
+
+
+def test_the_caller_says_where_a_session_is_told_by() -> None:
+    policy = StickySessions(
+        RoundRobinPolicy(),
+        Random(1),
+        PolicyConfig(),
+        Clock(),
+        key_of=lambda request: request.rid or request.implicit_key,
+    )
+    workers = fleet()
+    chosen = [
+        policy.select(request, workers)
+        for request in (
+            RoutingRequest(routing_key="header", rid="body"),
+            RoutingRequest(routing_key="other", rid="body_t1"),
+            RoutingRequest(routing_key="body", implicit_key="10.0.0.1"),
+            RoutingRequest(routing_key="header"),
+        )
+    ]
+    assert [each.worker.id for each in chosen if each] == ["1", "1", "2", "3"]
+    assert policy.entries_count == 2
+
+
+def test_keys_are_counted_by_worker() -> None:
+    for policy in (manual(assignment_mode="min_group"), sessions()):
+        workers = fleet()
+        for number in range(6):
+            choose(policy, workers, f"key{number}")
+        assert policy.entries_count == 6
+        assert policy.keys_by_worker() == {"1": 2, "2": 2, "3": 2}
+
+
+@pytest.mark.parametrize("name", POLICY_NAMES)
+def test_sessions_stick_over_any_policy_and_stay_bounded(name: str) -> None:
+    clock = Clock()
+    config = PolicyConfig(max_sticky_keys=8)
+    policy = StickySessions(create_policy(name, Random(1), config, clock), Random(1), config, clock)
+    workers = fleet()
+    first = {number: serve(policy, workers, f"key{number}").worker for number in range(8)}
+    for number, worker in first.items():
+        again = serve(policy, workers, f"key{number}_t2")
+        assert (again.worker, again.branch) == (worker, "occupied_hit")
+    for number in range(100):
+        serve(policy, workers, f"more{number}")
+        assert policy.entries_count == 8
+        assert sum(policy.keys_by_worker().values()) == 8
 
 
 def test_upkeep_reaches_the_keys_and_the_policy_below() -> None:

@@ -37,6 +37,8 @@ NAMES = (
     "WeightedRoundRobinPolicy",
     "base_key",
     "create_policy",
+    "preview",
+    "session_key",
 )
 
 

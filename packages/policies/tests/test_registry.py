@@ -38,11 +38,40 @@ class Last(BasePolicy):
     def select(self, request, candidates):
         return Decision(candidates[-1], self.name, "last candidate") if candidates else None
 
+class Plain(Last):
+    def __init__(self):
+        self.arguments = ()
+
+class Timed(Last):
+    def __init__(self, clock, bias=3):
+        self.arguments = (clock(), bias)
+
+def made_by_a_function(config):
+    return Timed(lambda: config.cache_threshold)
+
+class Shelf:
+    Kept = Plain
+
 class Careless:
     name = "careless"
 
     def __init__(self, **arguments):
         pass
+
+class Undecided(BasePolicy):
+    name = "undecided"
+
+class Greedy(Last):
+    def __init__(self, rng, fleet):
+        pass
+
+class Shy(Last):
+    def __init__(self, rng, /):
+        pass
+
+class Broken(Last):
+    def __init__(self, rng):
+        raise RuntimeError("no licence")
 
 NUMBER = 7
 """
@@ -52,6 +81,7 @@ NUMBER = 7
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """An installed distribution that offers policies."""
     (tmp_path / "last_policy_plugin.py").write_text(PLUGIN)
+    (tmp_path / "broken_policy_plugin.py").write_text("1 / 0")
     info = tmp_path / "last_policy-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: last-policy\nVersion: 1.0\n")
@@ -109,13 +139,40 @@ def test_a_plugin_is_found_by_entry_point_or_module(plugin: str, name: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("attribute", "arguments"),
+    [
+        ("Plain", ()),
+        ("Timed", (3.0, 3)),
+        ("made_by_a_function", (0.7, 3)),
+        ("Shelf.Kept", ()),
+    ],
+)
+def test_a_plugin_is_given_the_arguments_that_it_takes(
+    plugin: str, attribute: str, arguments: tuple[object, ...]
+) -> None:
+    config = PolicyConfig(cache_threshold=0.7)
+    policy = create_policy(f"{plugin}:{attribute}", Random(1), config, lambda: 3.0)
+    assert policy.arguments == arguments  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
     ("name", "complaint"),
     [
-        ("gone", "cannot load policy 'gone'"),
-        ("no_such_module:Policy", "cannot load policy"),
-        ("last_policy_plugin:Gone", "cannot load policy"),
+        ("gone", "cannot load policy 'gone': AttributeError: .*no attribute 'Gone'"),
+        ("no_such_module:Policy", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("broken_policy_plugin:Policy", "cannot load policy .*: ZeroDivisionError: division"),
+        ("last_policy_plugin:Gone", "AttributeError: .*no attribute 'Gone'"),
+        ("last_policy_plugin:", "'last_policy_plugin:' is not module:attribute"),
+        (":Last", "':Last' is not module:attribute"),
         ("last_policy_plugin:NUMBER", "is a int, not a factory"),
-        ("last_policy_plugin:Careless", "made a Careless, which is no policy"),
+        (
+            "last_policy_plugin:Careless",
+            "made a Careless, which is no policy: it lacks needs_text, select, settle",
+        ),
+        ("last_policy_plugin:Undecided", "made a Undecided, which is no policy: it lacks select"),
+        ("last_policy_plugin:Greedy", "asks for 'fleet'; there are only .* rng, config, clock"),
+        ("last_policy_plugin:Shy", "asks for 'rng'; there are only the keyword arguments"),
+        ("last_policy_plugin:Broken", "could not be made: RuntimeError: no licence"),
     ],
 )
 def test_a_plugin_that_delivers_no_policy_is_refused(

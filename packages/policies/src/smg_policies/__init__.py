@@ -10,7 +10,8 @@ from ._cache_aware import CacheAwarePolicy
 from ._config import PolicyConfig
 from ._hashing import ConsistentHashingPolicy, PrefixHashPolicy
 from ._least_load import LeastLoadPolicy, PowerOfTwoPolicy
-from ._manual import ManualPolicy, StickySessions, base_key
+from ._manual import ManualPolicy, StickySessions, base_key, session_key
+from ._preview import preview
 from ._ranks import DpMinTokenPolicy
 from ._registry import (
     ENTRY_POINT_GROUP,
@@ -67,4 +68,6 @@ __all__ = (
     "WeightedRoundRobinPolicy",
     "base_key",
     "create_policy",
+    "preview",
+    "session_key",
 )

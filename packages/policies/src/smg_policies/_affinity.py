@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from copy import copy
 from math import ceil, sqrt
 
 from ._bounds import make_room
@@ -15,6 +16,12 @@ HOLDERS_CONSIDERED = 8
 
 SWING_FLOOR = 4
 """Requests above the mean that are always tolerated: chance alone makes small fleets swing."""
+
+
+_CHARACTERS_PER_TOKEN = 4
+
+_EXACT = ("tokens", "blocks")
+"""Units in which the tokens of a prompt are known, not guessed."""
 
 
 class SpillGate:
@@ -37,49 +44,56 @@ class SpillGate:
         return load > mean + min(self._abs, max(SWING_FLOOR, ceil(2 * sqrt(mean))))
 
 
-class TurnCounter:
-    """How often each worker was chosen, to break ties between equally loaded ones.
+class WorkLedger:
+    """How much work each worker was given, to break ties between equally loaded ones.
 
-    A worker seen for the first time starts level with the least chosen one: as a newcomer it
-    gets its share, not every request until it has caught up.
+    A request weighs one and its uncached prompt tokens: counting requests alone would let long
+    prompts pile up on one worker by chance. A worker seen for the first time starts level with
+    the one that was given least: as a newcomer it gets its share, not every request until it has
+    caught up.
     """
 
     def __init__(self) -> None:
-        self._turns: dict[str, int] = {}
+        self._given: dict[str, int] = {}
 
     def __len__(self) -> int:
-        return len(self._turns)
+        return len(self._given)
 
-    def count(self, worker_id: str) -> None:
-        """The worker was chosen."""
-        turns = self._turns.get(worker_id)
-        self._turns[worker_id] = (self.turns(worker_id) if turns is None else turns) + 1
+    def enter(self, worker_id: str, uncached_tokens: int) -> None:
+        """The worker was given a request with so much to compute."""
+        self._given[worker_id] = self.given(worker_id) + 1 + uncached_tokens
 
-    def turns(self, worker_id: str) -> int:
-        """How often the worker was chosen, on the newcomers' scale."""
-        turns = self._turns.get(worker_id)
-        if turns is None:
-            turns = min(self._turns.values(), default=0)
-            make_room(self._turns)
-            self._turns[worker_id] = turns
-        return turns
+    def given(self, worker_id: str) -> int:
+        """The work of the worker so far, on the newcomers' scale."""
+        given = self._given.get(worker_id)
+        if given is None:
+            given = min(self._given.values(), default=0)
+            make_room(self._given)
+            self._given[worker_id] = given
+        return given
 
     def forget(self, worker_id: str) -> None:
         """The worker is gone."""
-        self._turns.pop(worker_id, None)
+        self._given.pop(worker_id, None)
+
+    def twin(self) -> WorkLedger:
+        """A copy that is kept on its own."""
+        twin = WorkLedger()
+        twin._given = self._given.copy()
+        return twin
 
     def least(self, candidates: Sequence[Candidate], loads: Sequence[float]) -> int:
-        """Position of the lowest load; ties go to the least chosen, then to the first."""
+        """Position of the lowest load; ties go to who was given least, then to the first."""
         low = min(loads)
         best = loads.index(low)
         if best + 1 == len(loads) or low not in loads[best + 1 :]:
             return best
-        fewest = self.turns(candidates[best].id)
+        least = self.given(candidates[best].id)
         for index in range(best + 1, len(loads)):
             if loads[index] == low:
-                turns = self.turns(candidates[index].id)
-                if turns < fewest:
-                    best, fewest = index, turns
+                given = self.given(candidates[index].id)
+                if given < least:
+                    best, least = index, given
         return best
 
 
@@ -88,10 +102,11 @@ class Affinity:
 
     def __init__(self, config: PolicyConfig, clock: Callable[[], float]) -> None:
         self._gate = SpillGate(config.balance_abs_threshold, config.balance_rel_threshold)
-        self.turns = TurnCounter()
+        self._ledger = WorkLedger()
         ttl_s = config.selection_accounting_ttl_ms / 1000
         self._waits = WaitEstimator(config, clock=clock, ttl_s=ttl_s or None)
         self._accounts = ttl_s > 0
+        self._block_tokens = config.block_size
         self._usage_ceiling = config.overload_token_usage_threshold
         self._usage_spread = config.balance_token_usage_threshold
         self._watches_usage = min(self._usage_ceiling, self._usage_spread) < 1
@@ -100,8 +115,8 @@ class Affinity:
         """Position of the worker with the shortest expected wait; by plain load without reports."""
         reports = reports_of(candidates)
         if not any(reports):
-            return self.turns.least(candidates, loads)
-        return self.turns.least(candidates, self._waits.scores(candidates, reports))
+            return self._ledger.least(candidates, loads)
+        return self._ledger.least(candidates, self._waits.scores(candidates, reports))
 
     def refuses(self, load: int, loads: Sequence[int]) -> bool:
         """Whether the gate refuses a worker with that load."""
@@ -143,15 +158,31 @@ class Affinity:
         high = max(usages)
         return high > self._usage_ceiling or high - min(usages) > self._usage_spread
 
-    def charge(self, candidate: Candidate, uncached_tokens: int | None) -> None:
-        """Count a choice, and where accounting is on book its work ahead of the next report."""
-        self.turns.count(candidate.id)
+    def charge(self, candidate: Candidate, uncached: int, unit: str) -> None:
+        """Enter a choice, and where accounting is on book its work ahead of the next report.
+
+        `uncached` says what is to be computed: tokens, blocks or characters, by `unit`.
+        """
+        tokens = uncached
+        if unit == "characters":
+            tokens //= _CHARACTERS_PER_TOKEN
+        elif unit == "blocks":
+            tokens *= self._block_tokens
+        self._ledger.enter(candidate.id, tokens)
         if self._accounts:
             report: LoadReport | None = getattr(candidate, "report", None)
             if report is not None:
-                self._waits.charge(candidate, report, uncached_tokens)
+                # SMG books the assumed mean where it does not know the tokens.
+                self._waits.charge(candidate, report, tokens if unit in _EXACT else None)
+
+    def twin(self) -> Affinity:
+        """A copy that counts and books on its own."""
+        twin = copy(self)
+        twin._ledger = self._ledger.twin()
+        twin._waits = self._waits.twin()
+        return twin
 
     def forget(self, worker_id: str) -> None:
         """The worker is gone."""
-        self.turns.forget(worker_id)
+        self._ledger.forget(worker_id)
         self._waits.forget(worker_id)

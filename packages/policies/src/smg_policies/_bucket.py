@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
+from copy import copy
 from random import Random
 
 from ._bounds import MAX_WORKERS
@@ -35,6 +36,8 @@ class BucketPolicy(BasePolicy):
         self._abs = config.balance_abs_threshold
         self._rel = config.balance_rel_threshold
         self._workers: list[str] = []
+        # The same, to look one up; replaced, never changed.
+        self._owners: set[str] = set()
         # Sizes from which on the second, third, ... worker is the owner.
         self._bounds: list[int] = []
         self._recent: deque[tuple[float, str, int]] = deque()
@@ -54,11 +57,12 @@ class BucketPolicy(BasePolicy):
         now = self._clock()
         self.sweep(now)
         workers = {candidate.id: candidate for candidate in candidates}
-        new = [worker_id for worker_id in workers if worker_id not in self._workers]
-        if new:
+        if not self._owners.issuperset(workers):
+            new = [worker_id for worker_id in workers if worker_id not in self._owners]
             if len(self._workers) + len(new) > MAX_WORKERS:
                 self._workers = [each for each in self._workers if each in workers]
             self._workers.extend(new)
+            self._owners = set(self._workers)
             self._split_evenly()
         size = len(request.tokens) if request.tokens else len(request.text or "")
         sums = [self._sums.get(worker_id, 0) for worker_id in workers]
@@ -74,10 +78,19 @@ class BucketPolicy(BasePolicy):
         self._remember(now, worker.id, size)
         return Decision(worker, self.name, reason)
 
+    def preview(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Decision | None:
+        """What `select` would answer now; nothing is remembered, no range moves."""
+        twin = copy(self)
+        twin._rng = copy(self._rng)
+        twin._workers, twin._bounds = self._workers.copy(), self._bounds.copy()
+        twin._recent, twin._sums = self._recent.copy(), self._sums.copy()
+        return twin.select(request, candidates)
+
     def worker_removed(self, worker_id: str) -> None:
         """Give a worker's range to the others."""
-        if worker_id in self._workers:
+        if worker_id in self._owners:
             self._workers.remove(worker_id)
+            self._owners = set(self._workers)
             self._split_evenly()
 
     def sweep(self, now: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from random import Random
 from typing import AnyStr
 
@@ -60,6 +61,8 @@ class CacheAwarePolicy(BasePolicy):
         self._overlap = OverlapChooser(rng, config)
         self._warm_up = WarmUp(config, clock)
         self.events = EventIndex()
+        # False in a copy made for a preview.
+        self._learns = True
         # Removed workers that the trees may still name.
         self._departed: set[str] = set()
         self._boundaries = config.cache_boundaries
@@ -71,6 +74,11 @@ class CacheAwarePolicy(BasePolicy):
     def texts(self) -> StringTree:
         """The prompts remembered as text, for exchange with other gateways."""
         return self._texts.tree
+
+    @property
+    def placements(self) -> PlacementIndex | None:
+        """Where recent prompts' heads went; None unless that is how prompts are remembered."""
+        return self._placements
 
     @property
     def tokens(self) -> TokenTree:
@@ -90,13 +98,25 @@ class CacheAwarePolicy(BasePolicy):
             if not self.events.is_empty:
                 return self._by_events(packed, partition, candidates, loads)
             memory = self._tokens
-            recall = memory.recall(packed, partition)
+            recall = memory.recall(packed, partition, touch=self._learns)
             return self._by_memory(memory.store, "tokens", recall, candidates, loads)
         if request.text:
             texts = self._texts
-            found = texts.recall(request.text, partition)
+            found = texts.recall(request.text, partition, touch=self._learns)
             return self._by_memory(texts.store, "characters", found, candidates, loads)
         return self._least(candidates, loads, _BLANK)
+
+    def preview(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Decision | None:
+        """What `select` would answer now; nothing is remembered, accessed, counted or drawn.
+
+        The trees are shared, so it costs about as much as a choice, whatever they hold.
+        """
+        twin = copy(self)
+        twin._learns = False
+        twin._affinity = self._affinity.twin()
+        twin._overlap = self._overlap.twin()
+        twin._warm_up = self._warm_up.twin()
+        return twin.select(request, candidates)
 
     def worker_removed(self, worker_id: str) -> None:
         """Forget a worker in every index: by what it held, at the latest some sweeps later."""
@@ -147,9 +167,10 @@ class CacheAwarePolicy(BasePolicy):
                 decision = self._least(candidates, loads, _SPILL, matched, total, unit, "spill")
             else:
                 worker = candidates[index]
-                self._affinity.charge(worker, None if unit == "characters" else total - matched)
+                self._affinity.charge(worker, total - matched, unit)
                 decision = Decision(worker, self.name, _MATCH, "tree_match", matched, total, unit)
-        store(key, match, decision.worker.id)
+        if self._learns:
+            store(key, match, decision.worker.id)
         return decision
 
     def _stray(
@@ -163,7 +184,7 @@ class CacheAwarePolicy(BasePolicy):
         """The holders are away: not remembered, so that the prompt is still theirs afterwards."""
         if self._affinity.refuses(loads[0], loads):
             return self._least(candidates, loads, _STRAY, matched, total, unit, "spill")
-        self._affinity.charge(candidates[0], None)
+        self._affinity.charge(candidates[0], total, unit)
         return Decision(
             candidates[0], self.name, _STRAY, "first_healthy_fallback", matched, total, unit
         )
@@ -197,7 +218,8 @@ class CacheAwarePolicy(BasePolicy):
                 index, reason = diverted, _WARMING
         worker = candidates[index]
         held = overlap.scores.get(worker.id, 0)
-        self._affinity.charge(worker, len(packed) // _TOKEN_BYTES - held * block_tokens)
+        uncached = len(packed) // _TOKEN_BYTES - held * block_tokens
+        self._affinity.charge(worker, uncached, "tokens")
         branch = "tree_match" if reason is _HELD else "expected_wait_fallback"
         seen = tuple(
             (candidate.id, score) for candidate, score in zip(candidates, scores, strict=True)
@@ -232,10 +254,11 @@ class CacheAwarePolicy(BasePolicy):
             if index < 0:
                 decision = self._least(candidates, loads, _SPILL, *shown, "spill")
             else:
-                self._affinity.charge(candidates[index], total - length)
+                self._affinity.charge(candidates[index], total - length, "tokens")
                 decision = Decision(candidates[index], self.name, _MATCH, "tree_match", *shown)
         decision = decision or self._least(candidates, loads, _MISS, 0, total, "tokens")
-        placements.record(keys, decision.worker.id, now)
+        if self._learns:
+            placements.record(keys, decision.worker.id, now)
         return decision
 
     def _least(
@@ -249,7 +272,7 @@ class CacheAwarePolicy(BasePolicy):
         branch: str = "expected_wait_fallback",
     ) -> Decision:
         worker = candidates[self._affinity.least(candidates, loads)]
-        self._affinity.charge(worker, total if unit == "tokens" else None)
+        self._affinity.charge(worker, total, unit)
         return Decision(worker, self.name, reason, branch, matched, total, unit)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,3 +50,5 @@ class PolicyConfig:
     """Pieces a prompt may be cut into by other prompts before the rest is ignored."""
     max_sticky_keys: int = 262_144
     """Routing keys remembered; beyond it the least recently used one is forgotten."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Whatever a policy of another distribution wants to be told, by name."""

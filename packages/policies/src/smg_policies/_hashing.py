@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from random import Random
 
 from xxhash import xxh3_64_hexdigest
@@ -43,6 +44,12 @@ class ConsistentHashingPolicy(BasePolicy):
             return Decision(worker, self.name, "by client address or cookie", "implicit_key_hit")
         worker = candidates[int(self._rng.random() * len(candidates))]
         return Decision(worker, self.name, "no key: random", "random_fallback")
+
+    def preview(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Decision | None:
+        """What `select` would answer now; nothing is drawn or put on the ring."""
+        twin = copy(self)
+        twin._rng, twin._ring = copy(self._rng), self._ring.twin()
+        return twin.select(request, candidates)
 
     def worker_removed(self, worker_id: str) -> None:
         """Take a worker off the ring."""
@@ -86,6 +93,12 @@ class PrefixHashPolicy(BasePolicy):
         return Decision(
             worker, self.name, "the head's worker is too busy: least loaded", "load_balance_walk"
         )
+
+    def preview(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Decision | None:
+        """What `select` would answer now; nothing is put on the ring."""
+        twin = copy(self)
+        twin._ring = self._ring.twin()
+        return twin.select(request, candidates)
 
     def worker_removed(self, worker_id: str) -> None:
         """Take a worker off the ring."""

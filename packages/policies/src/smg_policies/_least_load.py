@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from random import Random
 
 from ._config import PolicyConfig
@@ -44,6 +45,12 @@ class LeastLoadPolicy(BasePolicy):
         self._waits.charge(worker, reports[place], len(tokens) if tokens else None)
         seen = tuple((each.id, score) for each, score in zip(candidates, scores, strict=True))
         return Decision(worker, self.name, "shortest expected wait", scores=seen)
+
+    def preview(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Decision | None:
+        """What `select` would answer now; nothing is charged or drawn."""
+        twin = copy(self)
+        twin._rng, twin._waits = copy(self._rng), self._waits.twin()
+        return twin.select(request, candidates)
 
     def worker_removed(self, worker_id: str) -> None:
         """Drop what is charged to a worker."""
@@ -96,6 +103,12 @@ class PowerOfTwoPolicy(BasePolicy):
         seen = ((pair[0].id, scores[0]), (pair[1].id, scores[1]))
         reason = f"better {self._metric.replace('_', ' ')} of two sampled"
         return Decision(worker, self.name, reason, scores=seen)
+
+    def preview(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Decision | None:
+        """What `select` would answer now; nothing is charged or drawn."""
+        twin = copy(self)
+        twin._rng, twin._waits = copy(self._rng), self._waits.twin()
+        return twin.select(request, candidates)
 
     def worker_removed(self, worker_id: str) -> None:
         """Drop what is charged to a worker."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from copy import copy
+from functools import partial
 from random import Random
 from typing import NamedTuple
 
 from ._config import PolicyConfig
+from ._preview import preview
 from ._sticky import Assigner, StickyKeys, first_present
-from ._types import BasePolicy, Candidate, Decision, Policy, RoutingRequest
+from ._types import BasePolicy, Candidate, Decision, Policy, RoutingRequest, without_ticket
 
 KEY_CAP = 2
 """Requests of one key in flight from which further ones need not follow its pin."""
@@ -23,6 +26,11 @@ def base_key(key: str) -> str:
     A key that consists of nothing else is left as it is.
     """
     return _SUFFIXES.sub("", key) or key
+
+
+def session_key(request: RoutingRequest) -> str | None:
+    """Where SMG looks for a session's key: in the header, then in the body."""
+    return request.routing_key or request.rid
 
 
 class ManualPolicy(BasePolicy):
@@ -39,6 +47,10 @@ class ManualPolicy(BasePolicy):
     def entries_count(self) -> int:
         """How many keys are remembered."""
         return len(self._keys)
+
+    def keys_by_worker(self) -> dict[str, int]:
+        """How many keys are pinned to each worker; workers without any are absent."""
+        return self._keys.held_by_worker()
 
     def select(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Decision | None:
         """Choose; None without candidates."""
@@ -60,6 +72,13 @@ class ManualPolicy(BasePolicy):
         self._keys.pin(key, worker.id, now, front=False)
         return Decision(worker, self.name, reason, branch)
 
+    def preview(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Decision | None:
+        """What `select` would answer now; nothing is pinned or drawn."""
+        twin = copy(self)
+        twin._keys = self._keys.frozen()
+        twin._assigner = self._assigner.twin(twin._keys)
+        return twin.select(request, candidates)
+
     def sweep(self, now: float) -> None:
         """Forget idle keys."""
         self._keys.sweep(now)
@@ -76,7 +95,8 @@ class _Flight(NamedTuple):
 class StickySessions:
     """Keeps requests of one routing key together, over any other policy.
 
-    The key is `routing_key`, else `rid`, without turn and retry numbers. A key's first request
+    The key is what `key_of` finds in a request, without turn and retry numbers: by default the
+    `routing_key`, else the `rid`. At most `max_sticky_keys` are remembered. A key's first request
     goes where the policy below says ("delegate", the default) or where `assignment_mode` says,
     and later ones follow while fewer than `KEY_CAP` requests of the key are in flight; beyond
     that the choice is made anew, and the pin moves if the new worker has room for the key.
@@ -84,9 +104,17 @@ class StickySessions:
     """
 
     def __init__(
-        self, policy: Policy, rng: Random, config: PolicyConfig, clock: Callable[[], float]
+        self,
+        policy: Policy,
+        rng: Random,
+        config: PolicyConfig,
+        clock: Callable[[], float],
+        *,
+        key_of: Callable[[RoutingRequest], str | None] = session_key,
     ) -> None:
         self._policy = policy
+        self._select_below = policy.select
+        self._key_of = key_of
         self._clock = clock
         self._keys = StickyKeys(config)
         mode = config.assignment_mode or "delegate"
@@ -115,11 +143,15 @@ class StickySessions:
         """How many keys are remembered."""
         return len(self._keys)
 
+    def keys_by_worker(self) -> dict[str, int]:
+        """How many keys are pinned to each worker; workers without any are absent."""
+        return self._keys.held_by_worker()
+
     def select(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Decision | None:
         """Choose; None when there is no candidate or the policy below has none."""
-        key = base_key(request.routing_key or request.rid or "")
+        key = self._key(request)
         if not key:
-            return self._policy.select(request, candidates)
+            return self._select_below(request, candidates)
         if not candidates:
             return None
         now = self._clock()
@@ -146,6 +178,20 @@ class StickySessions:
         self._keys.pin(key, worker_id, now, front=True)
         return self._take_off(key, choice._replace(branch=branch), below)
 
+    def preview(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Decision | None:
+        """What `select` would answer now; nothing is pinned, nor counted as in flight.
+
+        Raises `NotImplementedError` when the choice is up to a policy below that cannot tell.
+        """
+        twin = copy(self)
+        twin._select_below = partial(preview, self._policy)
+        twin._keys = self._keys.frozen()
+        if self._assigner is not None:
+            twin._assigner = self._assigner.twin(twin._keys)
+        key = self._key(request)
+        twin._flights = {key: self._flights[key].copy()} if key in self._flights else {}
+        return without_ticket(twin.select(request, candidates))
+
     def settle(self, decision: Decision) -> None:
         """A request has ended: its key has one less in flight."""
         flight = decision.ticket
@@ -163,6 +209,10 @@ class StickySessions:
         if flight.below is not None:
             self._policy.settle(flight.below)
 
+    def remember(self, key: str, worker_id: str) -> None:
+        """Pin a key that was learned in another way than from a request of its own."""
+        self._keys.pin(base_key(key), worker_id, self._clock(), front=True)
+
     def worker_removed(self, worker_id: str) -> None:
         """Tell the policy below; pins stay for the worker's return."""
         self._policy.worker_removed(worker_id)
@@ -172,9 +222,12 @@ class StickySessions:
         self._keys.sweep(now)
         self._policy.sweep(now)
 
+    def _key(self, request: RoutingRequest) -> str:
+        return base_key(self._key_of(request) or "")
+
     def _choose(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Decision | None:
         if self._assigner is None:
-            return self._policy.select(request, candidates)
+            return self._select_below(request, candidates)
         return Decision(self._assigner.assign(candidates), self.name, "assigned to its key")
 
     def _take_off(self, key: str, decision: Decision, below: Decision | None) -> Decision:

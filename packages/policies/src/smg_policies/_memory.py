@@ -25,8 +25,10 @@ class TextMemory:
         self._max_size = config.max_tree_size
         self._max_holds = config.max_tree_holds
 
-    def recall(self, text: str, partition: str | None) -> tuple[str, PrefixMatch, int]:
-        """The longest remembered prefix of a text in its partition.
+    def recall(
+        self, text: str, partition: str | None, *, touch: bool
+    ) -> tuple[str, PrefixMatch, int]:
+        """The longest remembered prefix of a text in its partition; an access if `touch`.
 
         Returns the key it was looked up by, the match, and how much of both is not the prompt's.
         """
@@ -36,7 +38,8 @@ class TextMemory:
             head = f"{_MARK}{len(partition or '')}:{partition or ''}"
             skip = len(head)
             text = head + text
-        return text, self.tree.match(text), skip
+        find = self.tree.match if touch else self.tree.peek
+        return text, find(text), skip
 
     def store(self, key: str, match: PrefixMatch, worker_id: str) -> None:
         """Remember the recalled text as that worker's."""
@@ -54,8 +57,10 @@ class TokenMemory:
         self._max_size = config.max_tree_size
         self._max_holds = config.max_tree_holds
 
-    def recall(self, packed: bytes, partition: str | None) -> tuple[bytes, PrefixMatch, int]:
-        """The longest remembered prefix of packed token ids in their partition.
+    def recall(
+        self, packed: bytes, partition: str | None, *, touch: bool
+    ) -> tuple[bytes, PrefixMatch, int]:
+        """The longest remembered prefix of packed token ids there; an access if `touch`.
 
         Returns the key it was looked up by, the match, and how many tokens are not the prompt's.
         """
@@ -64,7 +69,8 @@ class TokenMemory:
             name = partition.encode("utf-8", "surrogatepass")
             packed = blake2b(name, digest_size=_HEAD_BYTES).digest() + packed
             skip = _HEAD_BYTES // _TOKEN_BYTES
-        return packed, self.tree.match_packed(packed), skip
+        find = self.tree.match_packed if touch else self.tree.peek_packed
+        return packed, find(packed), skip
 
     def store(self, key: bytes, match: PrefixMatch, worker_id: str) -> None:
         """Remember the recalled tokens as that worker's."""

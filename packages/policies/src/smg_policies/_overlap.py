@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from math import ceil, exp
 from random import Random
 
@@ -39,6 +40,12 @@ class OverlapChooser:
             score / (1 + self._decay * ((tokens - lowest) / block_tokens) / overlap.total)
             for score, tokens in zip(scores, queued, strict=True)
         ]
+
+    def twin(self) -> OverlapChooser:
+        """One that chooses alike, drawing on its own."""
+        twin = copy(self)
+        twin._rng = copy(self._rng)
+        return twin
 
     def choose(self, scores: Sequence[float], loads: Sequence[int]) -> int | None:
         """Position of the choice; None when no score is positive.
@@ -88,6 +95,12 @@ class WarmUp:
 
     def __len__(self) -> int:
         return len(self._since)
+
+    def twin(self) -> WarmUp:
+        """A copy that counts on its own."""
+        twin = copy(self)
+        twin._since = self._since.copy()
+        return twin
 
     def for_miss(
         self, candidates: Sequence[Candidate], loads: Sequence[int], index: EventIndex

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import NamedTuple
 
 from ._bounds import make_room
 from ._config import PolicyConfig
-from ._types import BasePolicy, Candidate, Decision, LoadReport, RoutingRequest
+from ._types import (
+    BasePolicy,
+    Candidate,
+    Decision,
+    LoadReport,
+    RoutingRequest,
+    without_ticket,
+)
 from ._waiting import reports_of
 
 _CHARACTERS_PER_TOKEN = 4
@@ -63,6 +71,12 @@ class DpMinTokenPolicy(BasePolicy):
             scores=seen,
             ticket=_Booking(rank.id, tokens),
         )
+
+    def preview(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Decision | None:
+        """What `select` would answer now; nothing is booked."""
+        twin = copy(self)
+        twin._estimates = {rank_id: copy(each) for rank_id, each in self._estimates.items()}
+        return without_ticket(twin.select(request, candidates))
 
     def settle(self, decision: Decision) -> None:
         """A request has ended: its tokens are no longer at work."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from random import Random
 from types import MappingProxyType
 from typing import Protocol
@@ -25,7 +25,7 @@ from ._simple import (
 from ._types import Policy
 
 ENTRY_POINT_GROUP = "smg.policies"
-"""Where other distributions offer policies: name = "module:factory"."""
+"""Where other distributions offer policies: name = "module:attribute"."""
 
 
 class PolicyUnknown(ValueError):
@@ -37,7 +37,10 @@ class PolicyInvalid(TypeError):
 
 
 class PolicyFactory(Protocol):
-    """What makes a policy: a class or function taking the three as keyword arguments."""
+    """What makes a policy: a class or function taking the three as keyword arguments.
+
+    Those that are loaded by name may take fewer.
+    """
 
     def __call__(
         self, *, rng: Random, config: PolicyConfig, clock: Callable[[], float]
@@ -64,6 +67,9 @@ _BUILT_IN: Mapping[str, Callable[[Random, PolicyConfig, Callable[[], float]], Po
 POLICY_NAMES: tuple[str, ...] = tuple(_BUILT_IN)
 """The names of the built-in policies."""
 
+_NEEDED = ("name", "needs_text", "select", "settle", "worker_removed", "sweep")
+_SPELLING = re.compile(r"[\w.]+:[\w.]+")
+
 
 def create_policy(
     name: str,
@@ -74,9 +80,11 @@ def create_policy(
     """A fresh policy object.
 
     `name` is one of `POLICY_NAMES`, the name of an entry point in the group "smg.policies", or
-    "module:factory". `clock` returns seconds, only ever moves forward, and is the one that
-    `sweep` is called by. Raises `PolicyUnknown` when nothing goes by the name and
-    `PolicyInvalid` when a plugin does not deliver a policy.
+    "module:attribute", where the attribute is a class or function that makes a policy. A plugin
+    is called with those of the keyword arguments `rng`, `config` and `clock` that it takes.
+    `clock` returns seconds, only ever moves forward, and is the one that `sweep` is called by.
+    Raises `PolicyUnknown` when nothing goes by the name, and `PolicyInvalid` when a plugin cannot
+    be imported, fails, or makes something that is no policy; the message says which.
     """
     rng = rng or Random()
     config = config or PolicyConfig()
@@ -84,33 +92,72 @@ def create_policy(
     built_in = _BUILT_IN.get(name)
     if built_in is not None:
         return built_in(rng, config, clock)
-    policy = _load(name)(rng=rng, config=config, clock=clock)
-    if not isinstance(policy, Policy):
-        raise PolicyInvalid(f"{name!r} made a {type(policy).__name__}, which is no policy")
-    return policy
+    factory = _load(name)
+    arguments = _wanted(name, factory, {"rng": rng, "config": config, "clock": clock})
+    try:
+        policy = factory(**arguments)
+    except Exception as error:
+        raise PolicyInvalid(f"policy {name!r} could not be made: {_told(error)}") from error
+    return _checked(name, policy)
 
 
-def _load(name: str) -> PolicyFactory:
-    if ":" in name:
-        module, _, attribute = name.partition(":")
-        try:
-            found = getattr(import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise PolicyInvalid(f"cannot load policy {name!r}: {error}") from error
-        return _callable(name, found)
+def _load(name: str) -> Callable[..., object]:
     # Only for names that are not built in: it loads the mail and socket packages.
-    from importlib.metadata import entry_points
+    from importlib.metadata import EntryPoint, entry_points
 
-    for entry in entry_points(group=ENTRY_POINT_GROUP, name=name):
-        try:
-            return _callable(name, entry.load())
-        except (ImportError, AttributeError) as error:
-            raise PolicyInvalid(f"cannot load policy {name!r}: {error}") from error
-    raise PolicyUnknown(f"unknown policy {name!r}; known: {', '.join(POLICY_NAMES)}")
-
-
-def _callable(name: str, found: object) -> PolicyFactory:
+    if ":" in name:
+        entry: EntryPoint | None = EntryPoint(name, name, ENTRY_POINT_GROUP)
+    else:
+        entry = next(iter(entry_points(group=ENTRY_POINT_GROUP, name=name)), None)
+    if entry is None:
+        raise PolicyUnknown(f"unknown policy {name!r}; known: {', '.join(POLICY_NAMES)}")
+    if not _SPELLING.fullmatch(entry.value):
+        raise PolicyInvalid(f"cannot load policy {name!r}: {entry.value!r} is not module:attribute")
+    try:
+        found: object = entry.load()
+    except Exception as error:
+        raise PolicyInvalid(f"cannot load policy {name!r}: {_told(error)}") from error
     if not callable(found):
         raise PolicyInvalid(f"policy {name!r} is a {type(found).__name__}, not a factory")
-    factory: PolicyFactory = found
-    return factory
+    return found
+
+
+def _wanted(
+    name: str, factory: Callable[..., object], offered: Mapping[str, object]
+) -> Mapping[str, object]:
+    """The arguments among those offered that a factory takes."""
+    from inspect import Parameter, signature
+
+    try:
+        parameters = signature(factory).parameters.values()
+    except ValueError:  # compiled without a signature: it has to take all of them
+        return offered
+    if any(each.kind is Parameter.VAR_KEYWORD for each in parameters):
+        return offered
+    names = {each.name for each in parameters if each.kind is not Parameter.POSITIONAL_ONLY}
+    missing = [
+        each.name
+        for each in parameters
+        if each.default is Parameter.empty
+        and each.kind is not Parameter.VAR_POSITIONAL
+        and (each.name not in offered or each.kind is Parameter.POSITIONAL_ONLY)
+    ]
+    if missing:
+        raise PolicyInvalid(
+            f"policy {name!r} asks for {missing[0]!r}; there are only the keyword arguments "
+            f"{', '.join(offered)}"
+        )
+    return {each: value for each, value in offered.items() if each in names}
+
+
+def _checked(name: str, policy: object) -> Policy:
+    if isinstance(policy, Policy):
+        return policy
+    lacks = [each for each in _NEEDED if not hasattr(policy, each)]
+    raise PolicyInvalid(
+        f"{name!r} made a {type(policy).__name__}, which is no policy: it lacks {', '.join(lacks)}"
+    )
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

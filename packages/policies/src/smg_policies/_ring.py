@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Container, Iterable
+from copy import copy
 
 from blake3 import blake3
 
@@ -50,6 +51,13 @@ class HashRing:
         """Take a worker off the ring."""
         if worker_id in self._members:
             self._keep(self._members - {worker_id})
+
+    def twin(self) -> HashRing:
+        """A ring of its own with the same workers."""
+        twin = copy(self)
+        # The other tables are replaced, never changed.
+        twin._members = self._members.copy()
+        return twin
 
     def locate(self, key: bytes, usable: Container[str]) -> str | None:
         """The worker of a key among those usable; None when none on the ring is."""

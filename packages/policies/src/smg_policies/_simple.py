@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from random import Random
 
 from ._bounds import make_room
@@ -24,6 +25,12 @@ class RandomPolicy(BasePolicy):
         worker = candidates[int(self._rng.random() * len(candidates))]
         return Decision(worker, self.name, "uniform random choice")
 
+    def preview(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Decision | None:
+        """What `select` would answer now; nothing is drawn."""
+        twin = copy(self)
+        twin._rng = copy(self._rng)
+        return twin.select(request, candidates)
+
 
 class RoundRobinPolicy(BasePolicy):
     """Each candidate in turn."""
@@ -41,6 +48,10 @@ class RoundRobinPolicy(BasePolicy):
         self._turn += 1
         return Decision(worker, self.name, "next in turn")
 
+    def preview(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Decision | None:
+        """What `select` would answer now; nothing is counted."""
+        return copy(self).select(request, candidates)
+
 
 class PassthroughPolicy(BasePolicy):
     """Always the first candidate: for fleets of one."""
@@ -52,6 +63,10 @@ class PassthroughPolicy(BasePolicy):
         if not candidates:
             return None
         return Decision(candidates[0], self.name, "first candidate")
+
+    def preview(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Decision | None:
+        """What `select` would answer now; nothing is ever remembered."""
+        return self.select(request, candidates)
 
 
 class WeightedRoundRobinPolicy(BasePolicy):
@@ -83,6 +98,12 @@ class WeightedRoundRobinPolicy(BasePolicy):
                 best, high = candidate, credit
         self._credits[best.id] = high - total
         return Decision(best, self.name, "next in weighted turn")
+
+    def preview(self, request: RoutingRequest, candidates: Sequence[Candidate]) -> Decision | None:
+        """What `select` would answer now; nothing is credited."""
+        twin = copy(self)
+        twin._credits = self._credits.copy()
+        return twin.select(request, candidates)
 
     def worker_removed(self, worker_id: str) -> None:
         """Drop a worker's credit."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from copy import copy
 from random import Random
 
 from ._config import PolicyConfig
@@ -36,6 +37,13 @@ class StickyKeys:
         # Least recently used first.
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._held: dict[str, int] = {}
+        self._frozen = False
+
+    def frozen(self) -> StickyKeys:
+        """The same keys, to look at only: uses do not count, and nothing can be pinned."""
+        view = copy(self)
+        view._frozen = True
+        return view
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -44,13 +52,18 @@ class StickyKeys:
         """How many keys are pinned to a worker."""
         return self._held.get(worker_id, 0)
 
+    def held_by_worker(self) -> dict[str, int]:
+        """How many keys are pinned to each worker that has any."""
+        return self._held.copy()
+
     def pins(self, key: str, now: float) -> Sequence[str]:
         """The workers of a key, which counts as used; empty for an unknown key."""
         entry = self._entries.get(key)
         if entry is None:
             return ()
-        entry.used_at = now
-        self._entries.move_to_end(key)
+        if not self._frozen:
+            entry.used_at = now
+            self._entries.move_to_end(key)
         return entry.worker_ids
 
     def pin(self, key: str, worker_id: str, now: float, *, front: bool) -> None:
@@ -58,6 +71,8 @@ class StickyKeys:
 
         Beyond `MAX_PINS` the oldest is given up: the first when appending, the last otherwise.
         """
+        if self._frozen:
+            return
         entry = self._entries.get(key)
         if entry is None:
             self._entries[key] = _Entry(worker_id, now)
@@ -109,6 +124,10 @@ class Assigner:
         self._mode = mode
         self._rng = rng
         self._keys = keys
+
+    def twin(self, keys: StickyKeys) -> Assigner:
+        """One that decides alike over these keys, drawing on its own."""
+        return Assigner(self._mode, copy(self._rng), keys)
 
     def assign(self, candidates: Sequence[Candidate]) -> Candidate:
         """One of at least one candidate."""

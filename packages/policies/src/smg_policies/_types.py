@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -99,7 +100,9 @@ class Policy(Protocol):
     """A load-balancing policy.
 
     Calls are synchronous and come from one thread at a time; nothing in them does I/O. Deriving
-    from `BasePolicy` supplies everything but `name` and `select`.
+    from `BasePolicy` supplies everything but `name` and `select`. A policy may also have a
+    `preview`, with the parameters and the contract of `BasePolicy.preview`; one without it still
+    routes, it only cannot be asked beforehand.
     """
 
     @property
@@ -129,10 +132,35 @@ class Policy(Protocol):
         ...
 
 
+class _Selects(Protocol):
+    def select(
+        self, request: RoutingRequest, candidates: Sequence[Candidate]
+    ) -> Decision | None: ...
+
+
 class BasePolicy:
     """The parts of a policy that most policies leave as they are."""
 
     needs_text: bool = False
+
+    def preview(
+        self: _Selects, request: RoutingRequest, candidates: Sequence[Candidate]
+    ) -> Decision | None:
+        """What the next `select` with the same arguments will answer, but without a ticket.
+
+        Nothing is remembered, counted or drawn: no later choice differs for it. This one asks a
+        deep copy of the policy (which shares the candidates and their reports), so it is right
+        for every policy that can be copied, and cheap for those that keep little. A policy that
+        keeps much should override it. Raises `NotImplementedError` when there is no telling
+        beforehand: here, when some part of the policy cannot be copied.
+        """
+        shared = [*candidates, *(getattr(each, "report", None) for each in candidates)]
+        try:
+            twin = copy.deepcopy(self, {id(each): each for each in shared if each is not None})
+        except (TypeError, NotImplementedError, RecursionError, copy.Error) as error:
+            name = type(self).__name__
+            raise NotImplementedError(f"{name} cannot be previewed: {error}") from error
+        return without_ticket(twin.select(request, candidates))
 
     def settle(self, decision: Decision) -> None:
         """Nothing to release."""
@@ -142,3 +170,10 @@ class BasePolicy:
 
     def sweep(self, now: float) -> None:
         """Nothing expires."""
+
+
+def without_ticket(decision: Decision | None) -> Decision | None:
+    """The decision as a preview shows it: nothing was taken, so nothing is to be given back."""
+    if decision is None or decision.ticket is None:
+        return decision
+    return decision._replace(ticket=None)

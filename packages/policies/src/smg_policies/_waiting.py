@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 
 from ._bounds import make_room
 from ._config import PolicyConfig
@@ -85,6 +86,12 @@ class WaitEstimator:
     def forget(self, worker_id: str) -> None:
         """Drop what is charged to a worker."""
         self._charges.pop(worker_id, None)
+
+    def twin(self) -> WaitEstimator:
+        """A copy that can be charged without charging this one."""
+        twin = copy(self)
+        twin._charges = {worker_id: copy(charge) for worker_id, charge in self._charges.items()}
+        return twin
 
     def _charge(self, worker_id: str, report: LoadReport | None) -> _Charge | None:
         charge = self._charges.get(worker_id)
