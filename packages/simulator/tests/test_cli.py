@@ -47,7 +47,7 @@ def test_flags_shape_the_fleet(data: Path, tmp_path: Path) -> None:
         *("--workers", "3", "--prefill-tokens-per-s", "1000", "--inter-token-latency-ms", "10"),
         *("--max-running-requests", "9", "--max-waiting-requests", "7", "--speed", "1=0.5"),
         *("--cache-blocks", "100", "--down", "0:1-2.5", "--leave", "2:3-"),
-        *("--report-interval-s", "5", "--token-ids", "--characters-per-token", "2"),
+        *("--report-interval-s", "5", "--no-token-ids", "--characters-per-token", "2"),
         *("--session-block", "1", "--rate", "2", "--quiet", "--json", str(figures)),
     ]
 
@@ -63,7 +63,7 @@ def test_flags_shape_the_fleet(data: Path, tmp_path: Path) -> None:
         {"worker": 2, "start_s": 3.0, "end_s": None, "leaves": True},
     ]
     assert (scenario["cache_blocks"], scenario["report_interval_s"]) == (100, 5.0)
-    assert (scenario["token_ids"], scenario["characters_per_token"]) == (True, 2.0)
+    assert (scenario["token_ids"], scenario["characters_per_token"]) == (False, 2.0)
     assert scenario["session_block"] == 1
     assert result["trace"]["span_s"] < 30
 

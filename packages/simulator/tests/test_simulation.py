@@ -262,11 +262,13 @@ def test_each_model_has_a_policy_of_its_own() -> None:
     ]
 
 
-def test_requests_carry_text_and_on_demand_token_ids(conversations: Callable[..., Trace]) -> None:
+def test_requests_carry_text_and_token_ids_or_text_alone(
+    conversations: Callable[..., Trace],
+) -> None:
     trace = conversations(chats=1, turns=1)
     plain, rich = Watch(), Watch()
-    simulate(trace, plain, characters_per_token=2.0)
-    simulate(trace, rich, token_ids=True)
+    simulate(trace, plain, characters_per_token=2.0, token_ids=False)
+    simulate(trace, rich)
     tokens = trace.requests[0].prompt_tokens
 
     assert len(plain.made[0].requests[0].text or "") == 2 * tokens

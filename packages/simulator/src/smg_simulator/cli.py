@@ -49,7 +49,12 @@ def make_parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     _add_fleet_flags(fleet)
     prompts = parser.add_argument_group("prompts, as policies see them")
     add = prompts.add_argument
-    add("--token-ids", action="store_true", help="give token ids to policies, beside the text")
+    add(
+        "--token-ids",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="give token ids to policies, beside the text (default), or the text alone",
+    )
     add("--characters-per-token", type=float, default=DEFAULT_CHARACTERS_PER_TOKEN, metavar="X")
     add("--session-block", type=int, metavar="N", help="block N of a prompt is its routing key")
     output = parser.add_argument_group("output")

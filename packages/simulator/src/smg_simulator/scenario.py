@@ -43,8 +43,9 @@ class Scenario:
     """One way to serve a trace.
 
     `policy` is a name that `smg_policies.create_policy` knows, or what makes a policy. `timing` is that of every worker, or one for each. `cache_blocks` is each worker's prefix
-    cache in blocks of the trace (None: without bound). `token_ids` gives token ids to the policy
-    beside the text, as requests with `input_ids` do. With `session_block` prompts that share their
+    cache in blocks of the trace (None: without bound). Policies get token ids beside the text, as
+    they do for gRPC engines and for requests with `input_ids`; without `token_ids` they get the
+    text alone. With `session_block` prompts that share their
     block of that number (from 0) also share a routing key, where the trace has none. Engines are polled for their load every
     `report_interval_s` (None: never). A request is tried `max_attempts` times, pausing as the
     gateway does. Raises `ValueError` for what cannot be simulated.
@@ -57,7 +58,7 @@ class Scenario:
     seed: int = 0
     cache_blocks: int | None = None
     outages: tuple[Outage, ...] = ()
-    token_ids: bool = False
+    token_ids: bool = True
     characters_per_token: float = DEFAULT_CHARACTERS_PER_TOKEN
     session_block: int | None = None
     report_interval_s: float | None = None

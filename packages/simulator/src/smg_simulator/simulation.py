@@ -51,7 +51,7 @@ def simulate(
     seed: int = 0,
     cache_blocks: int | None = None,
     outages: Sequence[Outage] = (),
-    token_ids: bool = False,
+    token_ids: bool = True,
     characters_per_token: float = DEFAULT_CHARACTERS_PER_TOKEN,
     session_block: int | None = None,
     report_interval_s: float | None = None,
