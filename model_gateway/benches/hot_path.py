@@ -20,6 +20,8 @@ from smg_gateway.edge import EdgeConnection, EdgeLimits, Listener
 from smg_gateway.observability.logs import LogFilter, configure_logging
 from smg_gateway.settings import Settings
 from smg_gateway.upstream import UpstreamConnection, UpstreamError
+from smg_gateway.workers import ModelCard, WorkerSpec
+from smg_gateway.workers.metadata import Metadata
 from smg_protocols import Dialect, read_intake
 
 WORDS = [
@@ -118,8 +120,10 @@ class Bench:
         self.workers: list[UpstreamConnection] = []
         for port in (1, 2):
             url = f"http://127.0.0.1:{port}"
-            pool = gateway._create_pool(url)
-            gateway.registry.add(gateway._create_worker(url, pool, ("m",)))
+            spec = WorkerSpec(url=url)
+            pool = gateway.fleet.open_pool(spec)
+            found = Metadata(cards=(ModelCard(id="m"),))
+            gateway.fleet.admit(spec, pool, found, replaces=False)
             connection = UpstreamConnection(pool)
             connection.connection_made(Wire())
             pool.release(connection, reusable=True)

@@ -19,7 +19,7 @@ from smg_gateway.workers.health import judge
 def make(url: str, *models: str) -> Worker:
     pool = Pool(parse_origin(url), limits=PoolLimits(), clock=lambda: 0.0)
     breaker = CircuitBreaker(BreakerConfig(), lambda old, new: None)
-    return Worker(id=url, url=url, models=models, pool=pool, breaker=breaker)
+    return Worker(url=url, models=models, pool=pool, breaker=breaker)
 
 
 def test_a_model_is_served_by_those_who_name_it_and_by_those_who_take_any() -> None:

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from smg_gateway.observability.decisions import DEFAULT_CAPACITY
+from smg_gateway.observability.decisions import DEFAULT_CAPACITY, Choice
 from smg_gateway.selection import Selector
 from smg_gateway.selection.selector import FALLBACK_REASON
 from smg_gateway.upstream import Pool, PoolLimits, parse_origin
@@ -23,7 +23,7 @@ def make(number: int) -> Worker:
     url = f"http://w{number}"
     pool = Pool(parse_origin(url), limits=PoolLimits(), clock=lambda: 0.0)
     breaker = CircuitBreaker(BreakerConfig(failure_threshold=1), lambda old, new: None)
-    return Worker(id=url, url=url, models=("m",), pool=pool, breaker=breaker)
+    return Worker(url=url, models=("m",), pool=pool, breaker=breaker)
 
 
 def selector(policy: str = "round_robin", **more: Any) -> Selector:
@@ -119,7 +119,7 @@ async def test_the_decision_log_is_bounded_and_guarded(start: Any, worker: Any, 
         log = running.gateway.lane.decisions
         decision = Decision(running.gateway.registry.snapshot.workers[0], "p", "r")
         for number in range(10_000):
-            log.add(str(number), None, 1, decision, (), 0.0)
+            log.add(Choice(str(number), None, 1, decision, (), 0.0, 0.0))
         assert len(log) == DEFAULT_CAPACITY
         async with http.get(running.url + "/v1/router/decisions") as answer:
             assert answer.status == 401

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import time
 from collections.abc import AsyncIterator
@@ -90,9 +91,11 @@ async def test_a_worker_with_an_unknown_certificate_is_not_trusted(
     async with secure_worker(authority, wants_client=False) as url:
         settings = Settings(worker_urls=(url,), policy="random", worker_startup_timeout_secs=0)
         gateway = Gateway(settings)
-        registrar = gateway._registrar()
-        await registrar.run([url])
-        assert not gateway.registry.snapshot.workers
+        async with gateway.lifespan(), asyncio.timeout(5):
+            while (job := gateway.fleet.jobs.status(url)) is None or job.is_open:
+                await asyncio.sleep(0.005)
+            assert not gateway.registry.snapshot.workers
+            assert "certificate" in str(job.message).lower()
 
 
 async def test_clients_can_be_served_over_tls(

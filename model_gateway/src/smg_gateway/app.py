@@ -12,51 +12,51 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from random import Random
 
-from smg_policies import create_policy
 from starlette.routing import BaseRoute
 
 from .admin import (
     BODY_PATHS,
     Readiness,
     cancel_route,
+    control_routes,
     decision_routes,
+    explain_route,
     information_routes,
     probe_routes,
+    takes_control_body,
     unserved_routes,
 )
-from .admission import DataPlaneKeys, RequestIds
+from .admission import BodyBudget, ControlPlaneKeys, DataPlaneKeys, Gate, RequestIds
 from .dialects import RELAY_ROUTES, RelayRoute
 from .edge import AsgiCycle, EdgeConnection
 from .errors import BODY_TOO_LARGE, Envelope, ErrorRecord, render
-from .front import AsgiApp, Front, Receive, Scope, Send, starlette_app
+from .front import Admitted, AsgiApp, Front, Receive, Scope, Send, starlette_app
 from .intake import BodyReader, RelayEndpoint
-from .lanes import Client, InboundRequest, Job, RelayConfig, RelayLane
+from .lanes import Client, InboundRequest, Job, RelayLane
 from .lanes.exchange import Exchange
 from .observability.access import AccessLog
+from .observability.admission import AdmissionMetrics
+from .observability.fleet import FleetTelemetry
 from .observability.logs import get_logger
+from .observability.policies import PolicyMetrics
+from .observability.recording import TraceRecorder
 from .observability.telemetry import Telemetry
-from .selection import Selector
-from .settings import Settings
-from .upstream import Pool, PoolLimits, parse_origin
+from .observability.tracing import Tracing, open_tracing
+from .selection import PolicyMaker, Selector
+from .settings import ConfigError, Settings
 from .wiring import (
-    breaker_config,
-    health_config,
+    fleet_config,
+    limits,
     policy_config,
-    registration_config,
+    policy_settings,
+    relay_config,
     retry_policy,
     worker_tls,
 )
-from .workers import (
-    BreakerState,
-    CircuitBreaker,
-    HealthMonitor,
-    Registrar,
-    Registry,
-    Snapshot,
-    Worker,
-)
+from .workers import Fleet, Registry, Snapshot
 
 _POST = b"POST"
 
@@ -78,63 +78,107 @@ class Gateway:
         self._cycles: set[asyncio.Task[None]] = set()
         self._access = AccessLog()
         self._keys = DataPlaneKeys(settings.api_key)
+        self._control_keys = ControlPlaneKeys(
+            self._keys, only_tenants=settings.api_key is None and bool(settings.tenant_api_key)
+        )
+        self.bodies = BodyBudget(settings.body_memory_bytes)
         self._ids = _request_ids(settings)
-        self._pools: set[Pool] = set()
-        self._tls = worker_tls(settings) if _needs_tls(settings) else None
         self.telemetry = Telemetry(settings.prometheus_duration_buckets)
+        self.gate = Gate(limits(settings), clock, AdmissionMetrics(self.telemetry.exposition))
         self.registry = Registry()
         self.registry.on_change(self._registry_changed)
         self.telemetry.watch(self.registry, lambda: self.active_requests)
+        self.fleet = Fleet(
+            fleet_config(settings),
+            registry=self.registry,
+            events=FleetTelemetry(self.telemetry, self.registry),
+            tls=lambda: worker_tls(settings),
+            clock=clock,
+        )
         self.readiness = Readiness(self.registry)
-        aliases = dict(settings.model_alias)
-        self.lane = self._relay_lane(aliases)
+        self._recorder = TraceRecorder(Path(path)) if (path := settings.record_trace) else None
+        self._tracing: Tracing | None = None
+        self.lane = self._relay_lane()
         routes: list[BaseRoute] = [
             *probe_routes(self.readiness),
-            *information_routes(self.registry, aliases),
+            *information_routes(self.registry, self.lane.canonical),
             cancel_route(self.registry, self._keys),
             *decision_routes(self.lane.decisions, self._keys),
+            explain_route(self.lane, self._keys, settings.max_payload_size),
+            *control_routes(self.fleet, self._control_keys),
             *unserved_routes(self._keys, settings.max_payload_size),
         ]
         post_only = {route.path for route in RELAY_ROUTES.values()}
         self._front: AsgiApp = Front(
-            starlette_app(routes, post_only), self.telemetry, self._access, clock
+            Admitted(starlette_app(routes, post_only), self.gate, self._keys),
+            self.telemetry,
+            self._access,
+            clock,
         )
-        self._reader = BodyReader(settings.max_payload_size, clock)
+        self._reader = BodyReader(settings.max_payload_size, self.bodies, clock)
         self._endpoint = RelayEndpoint(self._relay, self._reader)
 
-    def _relay_lane(self, aliases: dict[str, str]) -> RelayLane:
+    def _relay_lane(self) -> RelayLane:
         settings = self.settings
-        config = policy_config(settings)
+        selector = Selector(self._policy_maker(settings).create, clock=self._clock)
+        PolicyMetrics(
+            self.telemetry.exposition,
+            lambda: selector.by_model,
+            lambda model: self.telemetry.model_label(model, served=True),
+        )
         return RelayLane(
-            config=RelayConfig(
-                request_timeout_s=settings.request_timeout_secs,
-                keepalive_s=settings.sse_keepalive_secs,
-                aliases=aliases,
-                routing_key_headers=tuple(
-                    name.lower().encode()
-                    for name in settings.routing_key_headers or ("x-smg-routing-key",)
-                ),
-            ),
+            config=relay_config(settings),
             registry=self.registry,
-            selector=Selector(
-                lambda: create_policy(settings.policy, self._new_rng(), config, self._clock),
-                clock=self._clock,
-            ),
+            selector=selector,
             retry=retry_policy(settings),
             telemetry=self.telemetry,
             clock=self._clock,
             rng=self._rng,
             on_finished=self._exchange_finished,
             on_refused=self._request_refused,
+            recorder=self._recorder,
         )
 
-    def _new_rng(self) -> Random:
-        return Random(self._rng.random())
+    def _policy_maker(self, settings: Settings) -> PolicyMaker:
+        return PolicyMaker(
+            settings.policy,
+            policy_config(settings),
+            sticky=settings.routing_key_override,
+            rng=self._rng,
+            clock=self._clock,
+        )
+
+    def reconfigure(self, settings: Settings) -> None:
+        """Put other settings into force, in one step; `follow_workers` is to be called next.
+
+        Settings that cannot change live are the caller's to refuse. Raises ConfigError, or what
+        making a policy raises; nothing has changed then.
+        """
+        old, fleet, lane = self.settings, fleet_config(settings), relay_config(settings)
+        if fleet.monitors_load is not self.fleet.config.monitors_load:
+            raise ConfigError("load monitoring cannot be switched on or off without a restart")
+        if policy_settings(settings) != policy_settings(old):
+            self.lane.selector.renew(self._policy_maker(settings).create)
+        self.settings = settings
+        self.lane.reconfigure(lane, retry_policy(settings))
+        self.fleet.reconfigure(fleet)
+        self.gate.reconfigure(limits(settings))
+        self.bodies.limit_bytes = settings.body_memory_bytes
+        self._keys.replace(settings.api_key)
+        self._ids = _request_ids(settings)
+        self._reader.max_body_bytes = settings.max_payload_size
+        if self._tracing is not None:
+            self._tracing.requests.ratio = settings.trace_sample_ratio
+
+    async def follow_workers(self) -> None:
+        """Register workers that the settings name now, and drain those they no longer name."""
+        await self.fleet.follow(self.settings.worker_urls)
 
     @property
     def active_requests(self) -> int:
         """Requests being handled."""
-        return len(self.lane.active) + len(self.lane.readers) + len(self._cycles)
+        lane = self.lane
+        return len(lane.active) + len(lane.readers) + len(self._cycles) + len(self.gate)
 
     # --- lifetime ------------------------------------------------------------------------
 
@@ -143,9 +187,12 @@ class Gateway:
         """Register workers and watch them until left; then close every connection."""
         jobs = [
             self.lane.run(),
-            self._health_monitor().run(),
-            self._registrar().run(self.settings.worker_urls),
+            self.fleet.run(self.settings.worker_urls),
         ]
+        if self._recorder is not None:
+            jobs.append(self._recorder.run())
+        if self.settings.enable_trace:
+            self._tracing = self._open_tracing()
         background = [asyncio.get_running_loop().create_task(self._guard(job)) for job in jobs]
         try:
             yield
@@ -153,11 +200,22 @@ class Gateway:
             for task in (*background, *self._cycles):
                 task.cancel()
             await asyncio.gather(*background, *self._cycles, return_exceptions=True)
+            self.gate.close()
             await self.lane.readers.close()
             for exchange in list(self.lane.active):
                 exchange.client_left()
-            for pool in list(self._pools):
-                await pool.aclose()
+            await self.fleet.close()
+            if self._tracing is not None:
+                await self._tracing.close()
+
+    def _open_tracing(self) -> Tracing:
+        settings = self.settings
+        return open_tracing(
+            settings.otlp_traces_endpoint,
+            settings.otlp_traces_protocol,
+            settings.trace_sample_ratio,
+            Random(self._rng.random()),
+        )
 
     async def _guard(self, job: Coroutine[object, object, None]) -> None:
         """A background job that dies must not die unseen."""
@@ -167,63 +225,11 @@ class Gateway:
             self._log.error("background job failed", exc_info=error)
             raise
 
-    def _health_monitor(self) -> HealthMonitor:
-        return HealthMonitor(
-            self.registry,
-            health_config(self.settings),
-            on_probe=lambda worker, healthy: self.telemetry.probed(healthy),
-            on_status=self._status_changed,
-        )
-
-    def _registrar(self) -> Registrar:
-        return Registrar(
-            self.registry,
-            config=registration_config(self.settings),
-            health=health_config(self.settings),
-            create=self._create_worker,
-            create_pool=self._create_pool,
-            api_key=self.settings.api_key,
-            on_registered=lambda worker: self._log.info(
-                "worker registered", worker=worker.url, models=worker.models or "any"
-            ),
-            on_failed=lambda url, reason: self._log.error(
-                "worker given up", worker=url, reason=reason
-            ),
-            clock=self._clock,
-        )
-
-    def _create_pool(self, url: str) -> Pool:
-        limits = PoolLimits(idle_timeout_s=self.settings.upstream_pool_idle_timeout_secs)
-        pool = Pool(parse_origin(url), limits=limits, clock=self._clock, tls=self._tls)
-        self._pools.add(pool)
-        return pool
-
-    def _create_worker(self, url: str, pool: Pool, models: tuple[str, ...]) -> Worker:
-        def breaker_moved(old: BreakerState, new: BreakerState) -> None:
-            self.telemetry.breaker_moved(url, old, new)
-            self._log.warning(
-                "circuit breaker moved",
-                worker=url,
-                old=old.name.lower(),
-                new=new.name.lower(),
-            )
-
-        return Worker(
-            id=url,
-            url=url,
-            models=models,
-            pool=pool,
-            breaker=CircuitBreaker(breaker_config(self.settings), breaker_moved),
-            api_key=self.settings.api_key,
-        )
-
     def _registry_changed(self, old: Snapshot, new: Snapshot) -> None:
-        for worker in set(old.workers) - set(new.workers):
-            self.telemetry.worker_removed(worker)
-            self.lane.selector.worker_removed(worker)
-
-    def _status_changed(self, worker: Worker) -> None:
-        self._log.warning("worker status changed", worker=worker.url, status=worker.status.value)
+        there = {worker.id for worker in new.workers}
+        for worker in old.workers:
+            if worker.id not in there:
+                self.lane.selector.worker_removed(worker)
 
     # --- ASGI ----------------------------------------------------------------------------
 
@@ -272,6 +278,8 @@ class Gateway:
         """Refuse a request by its head alone: the key is wrong, or nothing takes such a body."""
         if request.method == _POST and (request.path in RELAY_ROUTES or request.path in BODY_PATHS):
             return self._keys.check(request.fields)
+        if takes_control_body(request):
+            return self._control_keys.check(request.fields)
         return BODY_TOO_LARGE
 
     def refuse(
@@ -309,25 +317,68 @@ class Gateway:
         if refusal is not None:
             self.lane.answer(request, client, route, refusal)
             return None
-        return self.lane.start(request, client, route)
+        if self._tracing is not None:
+            self._trace(self._tracing, request, route)
+        if self.gate.take():
+            return self._begin(request, client, route)
+        return self.gate.wait(
+            lambda: self._begin(request, client, route),
+            lambda error: self.lane.answer(request, client, route, error),
+            lambda: self.lane.abandoned(request, route),
+        )
+
+    def _begin(self, request: InboundRequest, client: Client, route: RelayRoute) -> Job | None:
+        """Start an admitted request; its permit is held until the request has ended."""
+        request.permit = True
+        try:
+            return self.lane.start(request, client, route)
+        except BaseException:
+            self._settle(request)
+            raise
+
+    def _trace(self, tracing: Tracing, request: InboundRequest, route: RelayRoute) -> None:
+        age_s = self._clock() - request.started
+        request.trace = tracing.requests.begin(request.fields, route.path, request.id, age_s)
+        if request.trace is not None:
+            # Workers belong to the span of the attempt, not to that of the client.
+            request.headers = [pair for pair in request.headers if pair[0] != b"traceparent"]
+
+    def _settle(self, request: InboundRequest) -> None:
+        """A request has ended, whichever way; a second call changes nothing."""
+        if request.permit:
+            request.permit = False
+            self.gate.release()
 
     def _request_refused(
-        self, request: InboundRequest, route: RelayRoute, error: ErrorRecord
+        self, request: InboundRequest, route: RelayRoute, status: int, error_code: str
     ) -> None:
+        self._settle(request)
+        if request.trace is not None:
+            request.trace.end(status, error_code)
         if self._access.enabled():
             self._access.write(
                 method="POST",
                 path=route.path,
-                status=error.status,
+                status=status,
                 duration_s=self._clock() - request.started,
                 request_id=request.id,
-                error_code=error.code or "",
+                error_code=error_code,
             )
 
     def _exchange_finished(self, exchange: Exchange, status: int, error_code: str) -> None:
+        self._settle(exchange.request)
+        worker = exchange.worker
+        if exchange.request.trace is not None:
+            exchange.request.trace.end(
+                status,
+                error_code,
+                worker_url=worker.url if worker is not None else None,
+                model=exchange.model_label,
+                attempts=exchange.attempts,
+                stream=exchange.intake.stream,
+            )
         if not self._access.enabled():
             return
-        worker = exchange.worker
         self._access.write(
             method="POST",
             path=exchange.route.path,
@@ -360,7 +411,3 @@ def _request_ids(settings: Settings) -> RequestIds:
             random_id, [name.lower().encode() for name in settings.request_id_headers]
         )
     return RequestIds(random_id)
-
-
-def _needs_tls(settings: Settings) -> bool:
-    return any(url.startswith("https://") for url in settings.worker_urls)

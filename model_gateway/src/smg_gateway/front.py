@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, MutableMapping, Sequence
 from typing import Any
 
@@ -12,7 +14,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from .admin.answers import error_response
-from .errors import method_not_allowed, unknown_url
+from .admission import DataPlaneKeys, Gate
+from .errors import ErrorRecord, method_not_allowed, unknown_url
 from .lanes.request import InboundRequest
 from .observability.access import AccessLog
 from .observability.telemetry import Telemetry
@@ -46,12 +49,99 @@ def starlette_app(routes: Sequence[BaseRoute], post_only: Collection[str]) -> St
     return Starlette(routes=list(routes), exception_handlers={404: unknown, 405: wrong_method})
 
 
+LIMITED_PREFIXES = (
+    b"/v1/responses/",
+    b"/v1/conversations",
+    b"/v1/interactions",
+    b"/v1/realtime",
+    b"/v1/tokenize",
+    b"/v1/detokenize",
+)
+"""Data-plane paths that are served here and not by the relay lane."""
+
+
+class Admitted:
+    """Pure ASGI middleware: data-plane requests hold a permit, or are refused."""
+
+    def __init__(self, app: AsgiApp, gate: Gate, keys: DataPlaneKeys) -> None:
+        self._app = app
+        self._gate = gate
+        self._keys = keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request: InboundRequest = scope["state"]["request"]
+        limited = request.path.startswith(LIMITED_PREFIXES)
+        # Whoever has no key is refused by the route itself, and needs no permit for it.
+        if not limited or self._keys.check(request.fields) is not None:
+            await self._app(scope, receive, send)
+        elif self._gate.take():
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                self._gate.release()
+        else:
+            await self._queue(scope, receive, send)
+
+    async def _queue(self, scope: Scope, receive: Receive, send: Send) -> None:
+        ahead = ReadAhead(receive)
+        turn = asyncio.get_running_loop().create_task(self._gate.turn())
+        try:
+            async with asyncio.TaskGroup() as group:
+                watch = group.create_task(ahead.until_gone())
+                await asyncio.wait({turn, watch}, return_when=asyncio.FIRST_COMPLETED)
+                if not ahead.gone:
+                    await asyncio.wait({turn})
+                watch.cancel()
+        except BaseException:
+            await self._give_up(turn)
+            raise
+        if not turn.done():
+            await self._give_up(turn)
+            return  # The client has left.
+        refusal = turn.result()
+        if refusal is not None:
+            await error_response(Request(scope), refusal)(scope, ahead.receive, send)
+            return
+        try:
+            await self._app(scope, ahead.receive, send)
+        finally:
+            self._gate.release()
+
+    async def _give_up(self, turn: asyncio.Task[ErrorRecord | None]) -> None:
+        turn.cancel()
+        await asyncio.gather(turn, return_exceptions=True)
+        if not turn.cancelled() and turn.result() is None:
+            self._gate.release()
+
+
+class ReadAhead:
+    """Watches for the client's leaving without losing what comes before it."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._read: deque[Message] = deque()
+        self.gone = False
+
+    async def until_gone(self) -> None:
+        """Return when the client has left, or when a body in pieces begins: that is not read."""
+        more = False
+        while not (self.gone or more):
+            message = await self._receive()
+            self._read.append(message)
+            self.gone = message["type"] == "http.disconnect"
+            more = message.get("more_body", False)
+
+    async def receive(self) -> Message:
+        """The application's `receive`."""
+        return self._read.popleft() if self._read else await self._receive()
+
+
 class Front:
     """Pure ASGI middleware: puts `x-request-id` on every response and counts it."""
 
     def __init__(
         self,
-        app: Starlette,
+        app: AsgiApp,
         telemetry: Telemetry,
         access: AccessLog,
         clock: Callable[[], float],

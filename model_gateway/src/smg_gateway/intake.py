@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from .admission import BodyBudget
+from .admission.bodies import BODIES_EXHAUSTED
 from .dialects import RelayRoute
-from .errors import BODY_TOO_LARGE, render
+from .errors import BODY_TOO_LARGE, ErrorRecord, render
 from .front import Receive, Scope, Send
 from .lanes import Client, InboundRequest, Job
 from .lanes.asgi import AsgiClient, ResponseBroken
@@ -18,15 +20,20 @@ class ClientDisconnected(Exception):
     """The client left before its request was whole."""
 
 
-class BodyTooLarge(Exception):
-    """The body exceeds the limit."""
+class BodyRefused(Exception):
+    """The body exceeds a limit; `record` says which."""
+
+    def __init__(self, record: ErrorRecord) -> None:
+        super().__init__(record.code)
+        self.record = record
 
 
 class BodyReader:
     """Turns an ASGI scope and its body messages into an `InboundRequest`."""
 
-    def __init__(self, max_body_bytes: int, clock: Callable[[], float]) -> None:
-        self._max_body_bytes = max_body_bytes
+    def __init__(self, max_body_bytes: int, bodies: BodyBudget, clock: Callable[[], float]) -> None:
+        self.max_body_bytes = max_body_bytes
+        self._bodies = bodies
         self._clock = clock
 
     def head(self, scope: Scope) -> InboundRequest:
@@ -46,21 +53,27 @@ class BodyReader:
             (client[0], client[1]) if client else None,
         )
 
-    async def body(self, receive: Receive) -> bytes:
-        """The whole body; raises `BodyTooLarge` or `ClientDisconnected`."""
+    async def read(self, request: InboundRequest, receive: Receive) -> None:
+        """Read the whole body into `request`; raises `BodyRefused` or `ClientDisconnected`."""
         pieces: list[bytes] = []
         size = 0
+        request.budget = self._bodies
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnected
             piece: bytes = message.get("body", b"")
             size += len(piece)
-            if size > self._max_body_bytes:
-                raise BodyTooLarge
+            if size > self.max_body_bytes:
+                raise BodyRefused(BODY_TOO_LARGE)
+            if not self._bodies.grow(len(piece)):
+                request.drop_body()
+                raise BodyRefused(self._bodies.refusal(size) or BODIES_EXHAUSTED)
+            request.held_bytes = size
             pieces.append(piece)
             if not message.get("more_body", False):
-                return b"".join(pieces)
+                request.body = b"".join(pieces)
+                return
 
 
 class RelayEndpoint:
@@ -74,15 +87,23 @@ class RelayEndpoint:
         self, request: InboundRequest, route: RelayRoute, receive: Receive, send: Send
     ) -> None:
         """Read the body, relay, send; raises `ResponseBroken` when the response broke off."""
+        try:
+            await self._serve(request, route, receive, send)
+        finally:
+            request.drop_body()
+
+    async def _serve(
+        self, request: InboundRequest, route: RelayRoute, receive: Receive, send: Send
+    ) -> None:
         client = AsgiClient()
         try:
-            request.body = await self._reader.body(receive)
+            await self._reader.read(request, receive)
         except ClientDisconnected:
             return
-        except BodyTooLarge:
-            headers, body = render(BODY_TOO_LARGE, route.envelope, request.id)
+        except BodyRefused as refused:
+            headers, body = render(refused.record, route.envelope, request.id)
             headers.append((b"x-request-id", request.id.encode()))
-            client.respond(BODY_TOO_LARGE.status, headers, body)
+            client.respond(refused.record.status, headers, body)
             await client.pump(send)
             return
         job = client.job = self._relay(request, client, route)

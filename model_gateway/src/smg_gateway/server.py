@@ -8,19 +8,22 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 
+from .admission import BodyBudget
 from .app import Gateway, create_app
 from .edge import EdgeConnection, EdgeLimits, Listener
 from .errors import ErrorRecord
 from .lanes.client import Job
 from .lanes.request import InboundRequest
-from .observability.logs import LogFilter, configure_logging, get_logger
+from .observability.logs import get_logger
 from .observability.metrics import CONTENT_TYPE
-from .settings import Settings
+from .observability.process_log import ProcessLog
+from .reconfiguration import Reconfigurer
+from .settings import FileWatch, Settings
 from .wiring import edge_limits, server_tls
 
-LOG_ENVIRONMENT = "SMG_LOG"
 DRAIN_NOTICE_S = 5.0
 """After SIGTERM the listener goes on for up to this long (half the grace period at most), so that
 load balancers can see the readiness probe fail before connections are refused."""
@@ -44,6 +47,7 @@ class PageHandler:
     def __init__(self, gateway: Gateway, *, metrics: bool) -> None:
         self._gateway = gateway
         self._metrics = metrics
+        self.bodies = BodyBudget()
 
     def handle(self, request: InboundRequest, connection: EdgeConnection) -> Job | None:
         """Answer at once."""
@@ -119,6 +123,13 @@ class Server:
                 )
             )
 
+    async def reconfigure(self, settings: Settings) -> None:
+        """Put other settings into force; raises as `Gateway.reconfigure` does."""
+        self.gateway.reconfigure(settings)
+        self.settings = settings
+        self.main.reconfigure(edge_limits(settings))
+        await self.gateway.follow_workers()
+
     def stop(self) -> None:
         """Begin to shut down; the second call does not wait for requests any more."""
         if self.stopped.is_set():
@@ -184,38 +195,89 @@ async def _bind(listener: Listener, what: str) -> None:
         raise StartupError(f"failed to bind {what} on {address}: {reason}") from error
 
 
-async def _serve(settings: Settings, warnings: Sequence[str]) -> None:
+Reread = Callable[[], Settings]
+
+
+def _reconfigurer(server: Server, logs: ProcessLog, reread: Reread) -> Reconfigurer:
+    settings = server.settings
+    reloads = server.gateway.telemetry.exposition.counter(
+        "smg_config_reloads_total", "Looks at changed settings.", ("result",)
+    )
+
+    async def apply(changed: Settings) -> None:
+        await server.reconfigure(changed)
+        logs.reconfigure(changed)
+
+    return Reconfigurer(
+        settings,
+        reread=reread,
+        apply=apply,
+        outcome=lambda result: reloads.of(result).inc(),
+        watch=FileWatch(settings.config) if settings.config is not None else None,
+    )
+
+
+async def _serve(
+    settings: Settings, warnings: Sequence[str], logs: ProcessLog, reread: Reread | None
+) -> None:
     server = Server(settings)
+    logs.watch(server.gateway.telemetry.exposition)
     log = get_logger("smg_gateway.server")
     for warning in warnings:
         log.warning(warning)
-    loop = asyncio.get_running_loop()
+    if reread is None:
+        with _signals(server.stop, None):
+            await server.run()
+        return
+    reconfigurer = _reconfigurer(server, logs, reread)
+    with _signals(server.stop, reconfigurer.ask):
+        watch = asyncio.get_running_loop().create_task(reconfigurer.run())
+        try:
+            await server.run()
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
 
-    def stop(number: int, frame: object) -> None:
-        loop.call_soon_threadsafe(server.stop)
+
+@contextmanager
+def _signals(stop: Callable[[], None], reload: Callable[[], None] | None) -> Iterator[None]:
+    """Call `stop` for SIGTERM and SIGINT, `reload` for SIGHUP."""
+    loop = asyncio.get_running_loop()
+    actions = dict.fromkeys(STOP_SIGNALS, stop)
+    if reload is not None:
+        actions[signal.SIGHUP] = reload
+
+    def heard(number: int, frame: object) -> None:
+        loop.call_soon_threadsafe(actions[signal.Signals(number)])
 
     # Not `loop.add_signal_handler`: closing the loop would restore the default action, and a signal
     # that comes while the process is already on its way out would kill it.
-    for number in STOP_SIGNALS:
-        signal.signal(number, stop)
+    for number in actions:
+        signal.signal(number, heard)
     try:
-        await server.run()
+        yield
     finally:
-        for number in STOP_SIGNALS:
+        for number in actions:
             signal.signal(number, signal.SIG_IGN)
 
 
-def run(settings: Settings, warnings: Sequence[str]) -> int:
-    """Run a gateway in this process until a signal stops it; the exit code."""
-    log_filter = LogFilter.parse(os.environ.get(LOG_ENVIRONMENT, ""), settings.log_level)
-    configure_logging(log_filter, as_json=settings.log_json)
+def run(settings: Settings, warnings: Sequence[str], reread: Reread | None = None) -> int:
+    """Run a gateway in this process until a signal stops it; the exit code.
+
+    `reread` gives the settings anew on SIGHUP and when their file has changed. Raises ConfigError
+    for settings that this installation cannot honour.
+    """
+    logs = ProcessLog(settings)
     gc.set_threshold(GC_THRESHOLD, 20, 20)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(settings, warnings))
+            runner.run(_serve(settings, warnings, logs, reread))
     except StartupError as error:
+        logs.close()
         print(f"RuntimeError: {error}", file=sys.stderr)
         return 1
+    finally:
+        logs.close()
     return 0
 
 

@@ -7,10 +7,23 @@ from dataclasses import fields
 
 from smg_policies import PolicyConfig
 
+from .admission import Limits, concurrency_bound
+from .dialects import SessionKeys
 from .edge import EdgeLimits
+from .lanes import RelayConfig
 from .selection import RetryPolicy
 from .settings import Settings
-from .workers import BreakerConfig, HealthConfig, RegistrationConfig
+from .upstream import PoolLimits
+from .workers import (
+    BreakerConfig,
+    FleetConfig,
+    HealthConfig,
+    LivenessLimits,
+    OverloadLimits,
+)
+
+LOAD_POLICIES = frozenset({"least_load", "power_of_two", "cache_aware", "dp_min_token"})
+"""Policies that look at what engines report."""
 
 
 def retry_policy(settings: Settings) -> RetryPolicy:
@@ -49,17 +62,72 @@ def health_config(settings: Settings) -> HealthConfig:
 def policy_config(settings: Settings) -> PolicyConfig:
     """Policy parameters: they are named like the flags."""
     names = (field.name for field in fields(PolicyConfig))
-    return PolicyConfig(**{
-        name: getattr(settings, name) for name in names if hasattr(settings, name)
-    })
+    return PolicyConfig(
+        **{name: getattr(settings, name) for name in names if hasattr(settings, name)},
+        options=dict(settings.policy_options),
+    )
 
 
-def registration_config(settings: Settings) -> RegistrationConfig:
-    """Registration of the workers given at start-up."""
-    return RegistrationConfig(
+def policy_settings(settings: Settings) -> tuple[str, bool, PolicyConfig]:
+    """Everything that policies are made from."""
+    return settings.policy, settings.routing_key_override, policy_config(settings)
+
+
+def relay_config(settings: Settings) -> RelayConfig:
+    """How requests are relayed and read for routing."""
+    names = settings.routing_key_headers or ("x-smg-routing-key",)
+    sticky = settings.routing_key_override
+    return RelayConfig(
+        request_timeout_s=settings.request_timeout_secs,
+        keepalive_s=settings.sse_keepalive_secs,
+        aliases=dict(settings.model_alias),
+        routing_key_headers=tuple(name.lower().encode() for name in names),
+        sessions=SessionKeys(settings.session_key_sources) if sticky else None,
+    )
+
+
+def overload_limits(settings: Settings) -> OverloadLimits:
+    """From which reported load on a worker is left out."""
+    if settings.disable_worker_overload_protection:
+        return OverloadLimits(waiting_requests=None, token_usage=None)
+    return OverloadLimits(
+        waiting_requests=settings.worker_overload_waiting_requests,
+        token_usage=settings.worker_overload_token_usage,
+    )
+
+
+def fleet_config(settings: Settings) -> FleetConfig:
+    """How workers come, are watched and go."""
+    protects = not settings.disable_worker_overload_protection
+    needs_load = protects or settings.policy in LOAD_POLICIES
+    return FleetConfig(
+        health=health_config(settings),
+        breaker=breaker_config(settings),
+        pool=PoolLimits(idle_timeout_s=settings.upstream_pool_idle_timeout_secs),
+        overload=overload_limits(settings),
+        liveness=LivenessLimits(
+            unreachable_s=settings.worker_stall_secs, wedge_s=settings.worker_wedge_secs
+        ),
+        api_key=settings.api_key,
         startup_timeout_s=settings.worker_startup_timeout_secs,
         startup_delay_s=settings.worker_startup_delay,
-        interval_s=settings.worker_startup_check_interval,
+        startup_interval_s=settings.worker_startup_check_interval,
+        job_capacity=settings.job_queue_capacity,
+        job_concurrency=settings.job_queue_concurrency,
+        load_interval_s=settings.load_monitor_interval,
+        monitors_load=needs_load or not settings.disable_load_monitoring,
+        removes_failed=bool(settings.remove_unhealthy_workers),
+        dp_aware=settings.dp_aware,
+    )
+
+
+def limits(settings: Settings) -> Limits:
+    """Admission of requests."""
+    return Limits(
+        max_concurrent=concurrency_bound(settings.max_concurrent_requests),
+        rate_per_s=settings.rate_limit_tokens_per_second or 0,
+        queue_size=settings.queue_size,
+        queue_timeout_s=settings.queue_timeout_secs,
     )
 
 

@@ -22,8 +22,6 @@ REFUSED = [
     ("--policy least_load", "--policy least_load"),
     ("--backend openai", "--backend openai"),
     ("--history-backend postgres", "--history-backend postgres"),
-    ("--max-concurrent-requests 5", "--max-concurrent-requests 5"),
-    ("--rate-limit-tokens-per-second 5", "--rate-limit-tokens-per-second 5"),
     ("--worker-urls http://a grpc://b:1", "--worker-urls grpc://b:1"),
     ("--worker-urls grpcs://b", "--worker-urls grpcs://b"),
     ("--worker-urls ipc:///run/engine", "--worker-urls ipc:///run/engine"),
@@ -55,9 +53,8 @@ def test_asking_for_something_absent_is_refused(words: str, asked: str) -> None:
         "",
         "--worker-urls http://a https://b",
         "--backend vllm --history-backend none",
-        "--max-concurrent-requests 0",
+        "--max-concurrent-requests 5 --rate-limit-tokens-per-second 5",
         "--max-concurrent-requests -5",
-        "--rate-limit-tokens-per-second 0",
         "--no-remove-unhealthy-workers",
         "--cors-allowed-origins",
         *(f"--policy {name}" for name in AVAILABLE_POLICIES),
@@ -76,26 +73,29 @@ def test_a_secret_is_not_repeated_when_it_is_refused() -> None:
 
 def test_each_given_knob_without_effect_earns_one_warning() -> None:
     launch = read_launch(
-        shlex.split("--queue-size 5 --queue-size 100 --port 1 --model org/model"), {}
+        shlex.split(
+            "--max-background-responses 5 --max-background-responses 1024 --port 1 --model org/model"
+        ),
+        {},
     )
 
     assert ineffective(launch.settings, launch.explicit) == [
-        "--queue-size has no effect in this version",
+        "--max-background-responses has no effect in this version",
         "--model-path has no effect in this version",
     ]
 
 
 def test_a_default_said_aloud_is_warned_about_and_a_variable_is_not() -> None:
-    launch = read_launch(["--queue-size", "100"], {"REDIS_POOL_MAX": "3"})
+    launch = read_launch(["--max-background-responses", "1024"], {"REDIS_POOL_MAX": "3"})
 
     assert ineffective(launch.settings, launch.explicit) == [
-        "--queue-size has no effect in this version"
+        "--max-background-responses has no effect in this version"
     ]
 
 
 def test_embedders_are_warned_about_what_differs_from_the_defaults() -> None:
-    assert ineffective(Settings(queue_size=7, port=1)) == [
-        "--queue-size has no effect in this version"
+    assert ineffective(Settings(max_background_responses=7, port=1)) == [
+        "--max-background-responses has no effect in this version"
     ]
 
 
@@ -110,7 +110,8 @@ def test_embedders_are_warned_about_what_differs_from_the_defaults() -> None:
         "shutdown_grace_period_secs", "header_read_timeout_secs", "idle_connection_timeout_secs",
         "retry_max_retries", "disable_retries", "cb_failure_threshold", "disable_circuit_breaker",
         "health_check_endpoint", "disable_health_check", "tls_cert_path", "client_cert_path",
-        "ca_cert_paths", "api_key", "model_alias", "backend",
+        "ca_cert_paths", "api_key", "model_alias", "backend", "max_concurrent_requests",
+        "queue_size", "queue_timeout_secs", "rate_limit_tokens_per_second", "body_memory_bytes",
     ],
 )  # fmt: skip
 def test_what_the_gateway_honours_is_live(name: str) -> None:

@@ -93,7 +93,19 @@ def test_declarations_come_in_the_order_of_upstreams_help() -> None:
 def test_flags_of_our_own_are_few_and_marked() -> None:
     own = {declaration.flag for declaration in declarations() if declaration.own}
 
-    assert own == {"--reload"}
+    assert own == {
+        "--body-memory-bytes",
+        "--config",
+        "--log-file-bytes",
+        "--log-files",
+        "--log-filter",
+        "--otlp-traces-protocol",
+        "--policy-options",
+        "--record-trace",
+        "--reload",
+        "--session-key-sources",
+        "--trace-sample-ratio",
+    }
 
 
 def test_no_two_declarations_share_a_spelling() -> None:

@@ -55,7 +55,8 @@ def as_word(value: object) -> str:
 @st.composite
 def assignments(draw: st.DrawFn) -> tuple[Declaration, list[str], object]:
     """A declaration, words that set it, and the value they stand for."""
-    plain = [one for one in declarations() if one.shape.build is None]
+    # `--config` brings in what a file says: another test's story.
+    plain = [one for one in declarations() if one.shape.build is None and one.name != "config"]
     declaration = draw(st.sampled_from(plain))
     flag = draw(st.sampled_from([declaration.flag, *declaration.aliases]))
     match declaration.shape.taking:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,7 +19,7 @@ INFORMATION_TIMEOUT_S = 5.0
 GENERATE_TIMEOUT_S = 60.0
 
 
-def information_routes(registry: Registry, aliases: Mapping[str, str]) -> list[BaseRoute]:
+def information_routes(registry: Registry, canonical: Callable[[str], str]) -> list[BaseRoute]:
     """`/v1/models`, `/get_model_info`, `/get_server_info` and `/health_generate`."""
 
     def card(model: str) -> dict[str, object]:
@@ -33,7 +33,7 @@ def information_routes(registry: Registry, aliases: Mapping[str, str]) -> list[B
 
     async def model(request: Request) -> Response:
         asked = request.path_params["model"]
-        found = aliases.get(asked, asked)
+        found = canonical(asked)
         if found not in registry.snapshot.by_model:
             return error_response(request, model_not_found(asked))
         return json_response(card(found))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from smg_protocols import Dialect, Intake, RequestInvalid, read_intake
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from ..admission import DataPlaneKeys
 from ..errors import BODY_TOO_LARGE, ErrorRecord, model_not_found, refused
 from .answers import error_response
+from .bodies import BodyTooLarge, read_whole
 
 _DIALECTS = (
     Dialect.INTERACTIONS,
@@ -19,8 +20,7 @@ _DIALECTS = (
     Dialect.REALTIME_CLIENT_SECRETS,
     Dialect.REALTIME_TRANSCRIPTION_SESSIONS,
 )
-BODY_PATHS = frozenset(dialect.value.encode() for dialect in _DIALECTS)
-"""Paths of these routes, which take bodies of any allowed size."""
+UNSERVED_PATHS = frozenset(dialect.value.encode() for dialect in _DIALECTS)
 
 Answer = Callable[[Request, Intake], Response]
 
@@ -34,13 +34,13 @@ def unserved_routes(keys: DataPlaneKeys, max_body_bytes: int) -> list[BaseRoute]
             if refusal is not None:
                 return error_response(request, refusal)
             try:
-                body = await _body(request, max_body_bytes)
+                body = await read_whole(request, max_body_bytes)
                 kind = request.headers.get("content-type")
                 content_type = kind.encode("latin-1") if kind is not None else None
                 return answer(request, read_intake(dialect, body, content_type=content_type))
             except RequestInvalid as invalid:
                 return error_response(request, refused(invalid))
-            except _TooLarge:
+            except BodyTooLarge:
                 return error_response(request, BODY_TOO_LARGE)
 
         return Route(dialect.value, endpoint, methods=["POST"])
@@ -58,21 +58,3 @@ def unserved_routes(keys: DataPlaneKeys, max_body_bytes: int) -> list[BaseRoute]
         route(dialect, no_router if dialect is Dialect.INTERACTIONS else no_worker)
         for dialect in _DIALECTS
     ]
-
-
-class _TooLarge(Exception):
-    """The body exceeds the limit; only foreign servers let such a body come this far."""
-
-
-async def _body(request: Request, max_bytes: int) -> bytes:
-    pieces: list[bytes] = []
-    size = 0
-    try:
-        async for piece in request.stream():
-            size += len(piece)
-            if size > max_bytes:
-                raise _TooLarge
-            pieces.append(piece)
-    except ClientDisconnect:
-        pass  # Nobody reads the answer.
-    return b"".join(pieces)

@@ -29,6 +29,10 @@ class DataPlaneKeys:
     """Checks bearer tokens in constant time; without a key everything is open."""
 
     def __init__(self, key: str | None) -> None:
+        self.replace(key)
+
+    def replace(self, key: str | None) -> None:
+        """Another key, or none, from now on."""
         self._key = key.encode() if key is not None else None
 
     def check(self, fields: Mapping[bytes, bytes]) -> ErrorRecord | None:
@@ -41,3 +45,22 @@ class DataPlaneKeys:
         if hmac.compare_digest(token.strip(), self._key):
             return None
         return WRONG_KEY
+
+
+class ControlPlaneKeys:
+    """Who may look after the gateway.
+
+    The shared key opens the control plane as long as there are no keys of its own; without any key
+    everything is open. Keys that belong to tenants alone never open it: with `only_tenants` there
+    is nothing that would.
+    """
+
+    def __init__(self, shared: DataPlaneKeys, *, only_tenants: bool = False) -> None:
+        self._shared = shared
+        self._only_tenants = only_tenants
+
+    def check(self, fields: Mapping[bytes, bytes]) -> ErrorRecord | None:
+        """The reason to refuse a request with these headers, if any."""
+        if self._only_tenants:
+            return WRONG_KEY if b"authorization" in fields else MISSING_KEY
+        return self._shared.check(fields)

@@ -12,16 +12,10 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 
+from smg_gateway.cli.configuration import config, read_checked
 from smg_gateway.cli.reloading import RELOAD_CHILD, run_reloading
 from smg_gateway.cli.versions import verbose_version_text, version_text
-from smg_gateway.settings import (
-    ConfigError,
-    check_available,
-    ineffective,
-    parse_quickstart,
-    read_launch,
-    validate,
-)
+from smg_gateway.settings import ConfigError, ineffective, parse_quickstart
 
 __all__ = ("main",)
 
@@ -32,6 +26,7 @@ Shepherd Model Gateway: one endpoint in front of many LLM workers.
 
 commands:
   launch      run the gateway (smg launch --help lists the settings)
+  config      check or show settings (smg config check FILE)
   quickstart  try the gateway on simulated workers
   simulate    replay a request trace through policies (needs smg-simulator)
 
@@ -58,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _show(verbose_version_text())
         case ["launch", *rest]:
             return _refusing_bad_settings(lambda: _launch(rest))
+        case ["config", *rest]:
+            return _refusing_bad_settings(lambda: config(rest))
         case ["quickstart", *rest]:
             return _refusing_bad_settings(lambda: _quickstart(rest))
         case ["simulate", *rest]:
@@ -93,16 +90,18 @@ def _refusing_bad_settings(command: Callable[[], int]) -> int:
 
 
 def _launch(words: Sequence[str]) -> int:
-    launch = read_launch(words, os.environ)
+    launch = read_checked(words)
     settings = launch.settings
-    validate(settings)
-    check_available(settings)
     if settings.reload and RELOAD_CHILD not in os.environ:
         return run_reloading(words)
     from smg_gateway.server import run
 
     try:
-        return run(settings, ineffective(settings, launch.explicit))
+        return run(
+            settings,
+            ineffective(settings, launch.explicit),
+            lambda: read_checked(words).settings,
+        )
     except RuntimeError as error:
         # Only what the operating system refused is the user's to mend; the rest is a defect.
         if not isinstance(error.__cause__, OSError):

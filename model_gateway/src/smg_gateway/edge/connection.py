@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import httptools
 
+from ..admission import BodyBudget
+from ..admission.bodies import BODIES_EXHAUSTED
 from ..errors import BODY_TIMEOUT, BODY_TOO_LARGE, ErrorRecord
 from ..lanes.client import Headers, Job
 from ..lanes.request import InboundRequest
@@ -55,7 +57,10 @@ class EdgeLimits:
 
 
 class Handler(Protocol):
-    """What requests are handed to."""
+    """What requests are handed to; `bodies` counts the bodies that are held for them."""
+
+    @property
+    def bodies(self) -> BodyBudget: ...
 
     def handle(self, request: InboundRequest, connection: EdgeConnection) -> Job | None:
         """Handle a whole request; None when it has been answered already."""
@@ -82,6 +87,7 @@ class EdgeConnection(asyncio.Protocol):
     def __init__(self, listener: Listener, handler: Handler, limits: EdgeLimits) -> None:
         self._listener = listener
         self._handler = handler
+        self._bodies = handler.bodies
         self._limits = limits
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
@@ -95,6 +101,7 @@ class EdgeConnection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._crumbs: list[bytes] = []
         self._body_bytes = 0
+        self._counted_bytes = 0
         self._last = False
         self._reading_since = listener.clock()
         self._body_since = 0.0
@@ -103,6 +110,7 @@ class EdgeConnection(asyncio.Protocol):
         self._expects = False
         self._upgrading: InboundRequest | None = None
         # The request being answered.
+        self._current: InboundRequest | None = None
         self._answering = False
         self._choked = False
         self._turn = 0
@@ -154,11 +162,15 @@ class EdgeConnection(asyncio.Protocol):
         self._transport = None
         self._listener.connection_lost(self)
         self._closing = True
+        self._uncount()
+        for request, *_ in self._waiting:
+            request.drop_body()
         self._waiting.clear()
         self._early.clear()
         job, self._job = self._job, None
         if job is not None:
             job.client_left()
+        self._drop_current()
 
     def pause_writing(self) -> None:
         self._choked = True
@@ -213,6 +225,10 @@ class EdgeConnection(asyncio.Protocol):
         length = fields.get(b"content-length")
         if length is not None and int(length) > self._limits.max_body_bytes:
             raise _Refused(BODY_TOO_LARGE)
+        if length is not None:
+            unfit = self._bodies.refusal(int(length))
+            if unfit is not None:
+                raise _Refused(unfit)
         coding = fields.get(b"transfer-encoding")
         if coding is not None and coding.strip().lower() != b"chunked":
             raise _Refused(
@@ -232,6 +248,10 @@ class EdgeConnection(asyncio.Protocol):
         self._idle_bytes = 0
         if self._body_bytes > self._limits.max_body_bytes:
             raise _Refused(BODY_TOO_LARGE)
+        if not self._bodies.grow(len(body)):
+            self._uncount()
+            raise _Refused(self._bodies.refusal(self._body_bytes) or BODIES_EXHAUSTED)
+        self._counted_bytes += len(body)
         if len(body) < CRUMB_BYTES:
             self._crumbs.append(body)
             if len(self._crumbs) >= MAX_CRUMBS:
@@ -255,6 +275,8 @@ class EdgeConnection(asyncio.Protocol):
         self._sweep_crumbs()
         body = self._body
         request.body = body[0] if len(body) == 1 else b"".join(body)
+        request.budget = self._bodies
+        request.held_bytes, self._counted_bytes = self._counted_bytes, 0
         self._body = []
         self._idle = True
         keep_alive = self._parser.should_keep_alive()
@@ -364,6 +386,10 @@ class EdgeConnection(asyncio.Protocol):
         elif self._body_too_slow(now):
             self._refuse(BODY_TIMEOUT)
 
+    def reconfigure(self, limits: EdgeLimits) -> None:
+        """Other bounds from now on."""
+        self._limits = limits
+
     def stop(self) -> None:
         """Close when idle; after the current response otherwise."""
         self._keep_alive = False
@@ -375,6 +401,16 @@ class EdgeConnection(asyncio.Protocol):
         self._abort()
 
     # --- internals -----------------------------------------------------------------------
+
+    def _uncount(self) -> None:
+        """The body being read goes nowhere."""
+        self._bodies.shrink(self._counted_bytes)
+        self._counted_bytes = 0
+
+    def _drop_current(self) -> None:
+        request, self._current = self._current, None
+        if request is not None:
+            request.drop_body()
 
     def _sweep_crumbs(self) -> None:
         """Join small pieces: a list entry costs more memory than a byte that came in a chunk."""
@@ -425,6 +461,7 @@ class EdgeConnection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _begin_answer(self, request: InboundRequest, keep_alive: bool, http_1_1: bool) -> None:
+        self._current = request
         self._answering = True
         self._turn += 1
         turn = self._turn
@@ -442,6 +479,7 @@ class EdgeConnection(asyncio.Protocol):
     def _next(self) -> None:
         """The response is out: go on with what has been read early, or wait, or close."""
         self._job = None
+        self._drop_current()
         if not self._keep_alive:
             self._close()
             return
@@ -500,6 +538,9 @@ class EdgeConnection(asyncio.Protocol):
         if self._closing or self._last or self._refusal is not None:
             return  # What follows the last request is nobody's.
         request, self._request = self._request, None
+        self._uncount()
+        self._body.clear()
+        self._crumbs.clear()
         headers, body = self._handler.refuse(request, error)
         answer = b"%b%bdate: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b" % (
             STATUS_LINES.get(error.status) or status_line(error.status, b""),

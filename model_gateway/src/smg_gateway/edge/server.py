@@ -57,6 +57,12 @@ class Listener:
         )
         self._sweeper = loop.create_task(self._sweep())
 
+    def reconfigure(self, limits: EdgeLimits) -> None:
+        """Other bounds from now on, also for connections that are open."""
+        self._limits = limits
+        for connection in self.connections:
+            connection.reconfigure(limits)
+
     def stop_accepting(self) -> None:
         """Close the listening socket and idle connections; let the others finish."""
         self.stopping = True

@@ -36,6 +36,9 @@ class Attempt:
 
     def start(self) -> None:
         """Ask for a connection; the request is sent as soon as there is one."""
+        exchange = self._exchange
+        if exchange is not None and exchange.request.trace is not None:
+            exchange.request.trace.attempt_began(self.worker.url, exchange.attempts)
         self.worker.pool.acquire(self)
 
     def answered(self) -> None:
@@ -114,6 +117,8 @@ class Attempt:
         if exchange is None:
             return
         self.worker.load -= 1
+        if exchange.request.trace is not None:
+            exchange.request.trace.attempt_ended(status)
         if self._decision.ticket is not None:
             exchange.decision_settled(self._decision)
         if status == 0 or status in NEUTRAL_STATUSES:

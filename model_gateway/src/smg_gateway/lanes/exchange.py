@@ -19,6 +19,7 @@ from ..errors import (
     render,
     stream_error_frame,
 )
+from ..observability.recording import Recording
 from ..selection import RETRYABLE_STATUSES
 from ..upstream import (
     Framing,
@@ -89,6 +90,7 @@ class Exchange:
         "_tried",
         "intake",
         "model_label",
+        "recording",
         "request",
         "route",
         "routing",
@@ -129,6 +131,7 @@ class Exchange:
         self.routing = routing
         self.model_label = model_label
         self.stage = Stage.WAITING
+        self.recording: Recording | None = None
 
     def start(self) -> None:
         """Begin the first attempt."""
@@ -163,11 +166,15 @@ class Exchange:
         )
         if worker.api_key is not None and b"authorization" not in self.request.fields:
             head += b"authorization: Bearer %b\r\n" % worker.api_key.encode()
+        if self.request.trace is not None:
+            head += self.request.trace.header_line()
         head += b"content-length: %d\r\n\r\n" % len(self._body)
         return [head, self._body]
 
     def resending(self, worker: Worker) -> None:
         """The attempt sends once more after a dropped connection."""
+        if self.request.trace is not None:
+            self.request.trace.resent()
         self._lane.telemetry.send_retries.inc()
         self._lane.telemetry.sent(worker, self.model_label)
 
@@ -359,7 +366,8 @@ class Exchange:
         self.stage = Stage.RELAYING
         self._stream = connection
         # No retry will need it again, and a stream may last for minutes.
-        self._body = self.request.body = b""
+        self._body = b""
+        self.request.drop_body()
         self._status = connection.status
         lane, client = self._lane, self._client
         headers = response_headers(connection.headers)
@@ -367,6 +375,8 @@ class Exchange:
         worker = self.worker
         if worker is not None and self.route.names_worker:
             headers.append((b"x-smg-routed-worker-id", worker.url.encode()))
+        if lane.follows_responses and self.route.endpoint == "responses":
+            lane.response_seen(self, raw)
         now = self._silent_since = lane.clock()
         lane.head_sent(self, now)
         self._event_stream = _is_event_stream(connection.headers)
@@ -375,10 +385,19 @@ class Exchange:
             connection.sink = client.begin_raw(
                 connection.status, connection.reason, headers, raw, chunked=chunked
             )
+            if self.recording is not None:
+                self._record(self.recording, connection, raw)
             return
         self._decoder = BodyDecoder()
         connection.sink = self._relay_decoded
+        if self.recording is not None:
+            self._record(self.recording, connection, raw)
         client.begin(connection.status, headers, self._decoder.start(connection, raw))
+
+    @staticmethod
+    def _record(recording: Recording, connection: UpstreamConnection, raw: bytes) -> None:
+        recording.see(raw)
+        connection.sink = recording.watch(connection.sink)
 
     def _relay_decoded(self, raw: bytes) -> None:
         assert self._decoder is not None

@@ -38,7 +38,9 @@ def with_model(body: bytes, model: str) -> bytes:
 class Reading:
     """A request whose body is being read in a thread; then the job that follows from it."""
 
-    def __init__(self) -> None:
+    def __init__(self, left: Callable[[], None]) -> None:
+        self._left = left
+        self._ended = False
         self._gone = False
         self._job: Job | None = None
 
@@ -54,20 +56,25 @@ class Reading:
         try:
             found = await asyncio.get_running_loop().run_in_executor(executor, read)
         except RequestInvalid as invalid:
+            self._ended = True
             if not self._gone:
                 refuse(invalid)
             return
         except Exception as error:  # noqa: BLE001 - else the client would wait for ever
+            self._ended = True
             if not self._gone:
                 crash(error)
             return
+        self._ended = True
         if not self._gone:
             self._job = go_on(found)
 
     def client_left(self) -> None:
-        self._gone = True
         if self._job is not None:
             self._job.client_left()
+        elif not (self._gone or self._ended):
+            self._left()
+        self._gone = True
 
     def pause(self) -> None:
         if self._job is not None:
@@ -94,9 +101,13 @@ class BodyReaders:
         go_on: Callable[[Read], Job | None],
         refuse: Callable[[RequestInvalid], None],
         crash: Callable[[Exception], None],
+        left: Callable[[], None],
     ) -> Job:
-        """Read in a thread, then go on with the result on the loop."""
-        reading = Reading()
+        """Read in a thread, then go on with the result on the loop.
+
+        One of the callbacks is called, `left` when the client goes before there is a result.
+        """
+        reading = Reading(left)
         run = reading.run(read, self._executor, go_on, refuse, crash)
         task = asyncio.get_running_loop().create_task(run)
         self._tasks.add(task)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from logging import DEBUG
 from random import Random
 
 import msgspec
-from smg_policies import RoutingRequest
 from smg_protocols import RequestInvalid, check_anthropic_version
 
-from ..dialects import RelayRoute, RequestView, UnreadView, partition_of, routing_tokens
+from ..dialects import RelayRoute, RequestView, SessionKeys, UnreadView
 from ..errors import (
     INTERNAL_ERROR,
     Envelope,
@@ -21,20 +22,24 @@ from ..errors import (
     refused,
     render,
 )
-from ..observability.decisions import DecisionLog
+from ..observability.decisions import Choice, DecisionLog
 from ..observability.logs import get_logger
+from ..observability.recording import TraceRecorder
 from ..observability.telemetry import Telemetry
 from ..selection import RetryPolicy, Selection, Selector
 from ..upstream import UpstreamError
 from ..workers import Registry, Worker
 from .client import Client, Job
-from .exchange import Exchange
+from .exchange import CLIENT_CLOSED_REQUEST, Exchange
 from .reading import INLINE_BYTES, BodyReaders, Read, read_body
 from .request import InboundRequest
+from .routing import Routable, RoutingReader
 
 TICK_S = 0.25
 """Precision of deadlines, which are whole seconds; one pass costs well under a microsecond per
 exchange, where a timer per request costs several."""
+
+_RESPONSE_ID = re.compile(rb'"id"\s*:\s*"(resp_[\w-]{1,128})"')
 
 POLICY_SWEEP_S = 1.0
 
@@ -50,6 +55,7 @@ class RelayConfig:
     keepalive_s: float = 15.0
     aliases: Mapping[str, str]
     routing_key_headers: tuple[bytes, ...] = (b"x-smg-routing-key",)
+    sessions: SessionKeys | None = None
 
 
 class RelayLane:
@@ -66,22 +72,30 @@ class RelayLane:
         clock: Callable[[], float],
         rng: Random,
         on_finished: Callable[[Exchange, int, str], None],
-        on_refused: Callable[[InboundRequest, RelayRoute, ErrorRecord], None],
+        on_refused: Callable[[InboundRequest, RelayRoute, int, str], None],
+        recorder: TraceRecorder | None = None,
     ) -> None:
-        self._config = config
         self._registry = registry
         self._on_finished = on_finished
         self._on_refused = on_refused
         self._log = get_logger("smg_gateway.lanes.relay")
         self.selector = selector
-        self.retry = retry
         self.telemetry = telemetry
+        self.recorder = recorder
         self.clock = clock
         self.rng = rng
         self.active: set[Exchange] = set()
         self._logs_choices = False
         self.readers = BodyReaders()
         self.decisions = DecisionLog()
+        self.reconfigure(config, retry)
+
+    def reconfigure(self, config: RelayConfig, retry: RetryPolicy) -> None:
+        """Other values from now on; attempts under way keep their deadlines."""
+        self._config = config
+        self._routing = RoutingReader(config.routing_key_headers, config.sessions)
+        self.follows_responses = self._routing.follows_responses
+        self.retry = retry
         self.timeout_s = config.request_timeout_s
         self.keepalive_s = config.keepalive_s
         self.hold_s = config.keepalive_s or SILENT_HEAD_HOLD_S
@@ -100,13 +114,14 @@ class RelayLane:
                 return None
         if len(request.body) > INLINE_BYTES:
             return self.readers.start(
-                lambda: read_body(request, route, self._canonical),
+                lambda: read_body(request, route, self.canonical),
                 lambda read: self._begin(request, client, route, read),
                 lambda invalid: self.answer(request, client, route, refused(invalid)),
                 lambda error: self._crash(request, client, route, error),
+                lambda: self.abandoned(request, route),
             )
         try:
-            read = read_body(request, route, self._canonical)
+            read = read_body(request, route, self.canonical)
         except RequestInvalid as invalid:
             self.answer(request, client, route, refused(invalid))
             return None
@@ -122,12 +137,15 @@ class RelayLane:
         """Whether nothing depends on what the body says, so that the worker alone judges it."""
         return (
             route.may_go_unread
+            and self.recorder is None
+            and self._config.sessions is None
             and self.retry.max_attempts == 1
             and not self.selector.needs_text
             and self._registry.snapshot.is_uniform
         )
 
-    def _canonical(self, model: str) -> str:
+    def canonical(self, model: str) -> str:
+        """The model that an alias stands for."""
         return self._config.aliases.get(model, model)
 
     def _begin(
@@ -144,8 +162,15 @@ class RelayLane:
             self.telemetry.upstream_responded(404, "model_not_found")
             self.answer(request, client, route, model_not_found(model))
             return None
-        routing = self._routing(request, view, model, workers)
+        routing, key_source = self.routable(request, view, model, workers)
+        if key_source:
+            self.telemetry.session_key_found(key_source)
         exchange = Exchange(self, request, client, route, view, routing, label, body)
+        if self.recorder is not None:
+            text = routing.text or view.routing_text()
+            exchange.recording = self.recorder.begin(
+                model, text, routing.tokens, routing.routing_key
+            )
         exchange.start()
         return exchange
 
@@ -158,14 +183,19 @@ class RelayLane:
         series = self.telemetry.path_series("POST", route.path)
         series.duration_s.observe(self.clock() - request.started)
         self.telemetry.responded(route.path, error.status, error.code or "")
-        self._on_refused(request, route, error)
+        self._on_refused(request, route, error.status, error.code or "")
         client.respond(error.status, headers, body)
+
+    def abandoned(self, request: InboundRequest, route: RelayRoute) -> None:
+        """The client has left before any worker was involved."""
+        self.telemetry.responded(route.path, CLIENT_CLOSED_REQUEST, "client_closed_request")
+        self._on_refused(request, route, CLIENT_CLOSED_REQUEST, "client_closed_request")
 
     async def run(self) -> None:
         """Watch deadlines and silence for ever; cancel to stop."""
-        self._logs_choices = bool(self._log.is_enabled_for(DEBUG))
         swept = self.clock()
         while True:
+            self._logs_choices = bool(self._log.is_enabled_for(DEBUG))
             await asyncio.sleep(TICK_S)
             now = self.clock()
             if now - swept >= POLICY_SWEEP_S:
@@ -191,20 +221,41 @@ class RelayLane:
         """Run `action` on the event loop after a pause."""
         return asyncio.get_running_loop().call_later(delay_s, action)
 
+    def routable(
+        self,
+        request: InboundRequest,
+        view: RequestView,
+        model: str | None,
+        workers: Sequence[Worker],
+    ) -> Routable:
+        """What the policy gets to see of a request."""
+        return self._routing.read(
+            request, view, model, workers, needs_text=self.selector.needs_text
+        )
+
+    def response_seen(self, exchange: Exchange, start: bytes) -> None:
+        """A Responses answer begins: requests that name it later are to go to the same worker."""
+        named = _RESPONSE_ID.search(start)
+        if named is not None and exchange.worker is not None:
+            key = named[1].decode("latin-1")
+            self.selector.remember(exchange.routing.model, key, exchange.worker)
+
     # --- what exchanges tell -------------------------------------------------------------
 
     def selected(self, exchange: Exchange, selection: Selection) -> None:
         """A worker was chosen: metrics, decision log and debug log say so."""
         decision = selection.decision
         self.telemetry.selected(exchange.model_label, decision)
-        choice = self.decisions.add(
+        choice = Choice(
             exchange.request.id,
             exchange.routing.model,
             exchange.attempts,
             decision,
             selection.considered,
             selection.took_s,
+            time.time(),
         )
+        self.decisions.add(choice)
         if self._logs_choices:
             self._log.debug("worker chosen", **msgspec.to_builtins(choice.record()))
 
@@ -240,41 +291,9 @@ class RelayLane:
     def finished(self, exchange: Exchange, status: int, error_code: str) -> None:
         """An exchange is over."""
         self.active.discard(exchange)
+        if self.recorder is not None and exchange.recording is not None and status < 400:
+            self.recorder.end(exchange.recording)
         if status >= 400:
             self.telemetry.request_failed(exchange.model_label, exchange.route.endpoint, status)
         self.telemetry.responded(exchange.route.path, status, error_code)
         self._on_finished(exchange, status, error_code)
-
-    def _routing(
-        self,
-        request: InboundRequest,
-        intake: RequestView,
-        model: str | None,
-        workers: Sequence[Worker],
-    ) -> RoutingRequest:
-        fields = request.fields
-        key = None
-        for name in self._config.routing_key_headers:
-            value = fields.get(name)
-            if value:
-                key = value.decode("latin-1")
-                break
-        routing = RoutingRequest(model=model, routing_key=key, tokens=intake.token_ids)
-        if self.selector.needs_text:
-            routing.text = intake.routing_text()
-            routing.partition = partition_of(intake)
-        if b"x-smg-routing-tokens" in fields and routing.tokens is None:
-            routing.tokens = routing_tokens(fields[b"x-smg-routing-tokens"])
-        if b"x-smg-target-worker" in fields:
-            routing.target = _target(fields[b"x-smg-target-worker"], workers)
-        implicit = fields.get(b"x-forwarded-for") or fields.get(b"cookie")
-        if implicit:
-            routing.implicit_key = implicit.decode("latin-1")
-        return routing
-
-
-def _target(value: bytes, workers: Sequence[Worker]) -> str:
-    """The id of the worker at a 0-based position; empty when there is none."""
-    if value.isdigit() and len(value) < 10 and int(value) < len(workers):
-        return workers[int(value)].id
-    return ""

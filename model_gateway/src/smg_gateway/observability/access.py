@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from logging import INFO
 
+from structlog.typing import FilteringBoundLogger
+
 from .logs import get_logger
 
 _MODULE = "smg_gateway.access"
@@ -14,7 +16,7 @@ class AccessLog:
 
     def __init__(self) -> None:
         self._log = get_logger(_MODULE)
-        self._enabled: bool | None = None
+        self._bound: FilteringBoundLogger | None = None
 
     def write(
         self,
@@ -49,7 +51,9 @@ class AccessLog:
         self._log.info("request", **fields)
 
     def enabled(self) -> bool:
-        """Whether lines are written at all; found out once, at the first request."""
-        if self._enabled is None:
-            self._enabled = bool(self._log.is_enabled_for(INFO))
-        return self._enabled
+        """Whether lines are written at all."""
+        bound = self._bound
+        if bound is None:
+            # Not before the first request: by then the program has set up its logs.
+            bound = self._bound = self._log.bind()
+        return bool(bound.is_enabled_for(INFO))

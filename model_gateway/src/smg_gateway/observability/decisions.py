@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -90,19 +89,9 @@ class DecisionLog:
     def __len__(self) -> int:
         return len(self._choices)
 
-    def add(
-        self,
-        request_id: str,
-        model: str | None,
-        attempt: int,
-        decision: Decision,
-        considered: Sequence[Candidate],
-        took_s: float,
-    ) -> Choice:
-        """Keep a choice made now."""
-        choice = Choice(request_id, model, attempt, decision, considered, took_s, time.time())
+    def add(self, choice: Choice) -> None:
+        """Keep a choice."""
         self._choices.append(choice)
-        return choice
 
     def find(
         self,

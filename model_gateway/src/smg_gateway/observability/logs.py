@@ -1,82 +1,114 @@
-"""Structured logs: text or JSON lines, with levels per module."""
+"""Structured logs: text or JSON lines, with levels per module that can change at any time."""
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
-from collections.abc import Mapping, MutableMapping
-from typing import Any, TextIO
+from collections.abc import Collection, Sequence
+from typing import Any, Protocol, TextIO
 
 import structlog
 
-LEVELS: Mapping[str, int] = {
-    "debug": logging.DEBUG,
-    "info": logging.INFO,
-    "warn": logging.WARNING,
-    "warning": logging.WARNING,
-    "error": logging.ERROR,
-}
+from ..settings import LogFilter
+
+__all__ = ("LogControl", "LogFilter", "Output", "configure_logging", "get_logger")
+
+MASK = "***"
+SHORTEST_MASKED = 6
+"""Shorter secrets are not searched for in lines: they would occur by chance."""
 
 
-class LogFilter:
-    """Level per module: the longest dotted prefix that is listed wins, else the default.
+class LogControl:
+    """What about the log can change while it is written: levels, and the secrets to hide."""
 
-    Written as in `SMG_LOG=warn,smg_gateway.upstream=debug`.
-    """
+    def __init__(self, log_filter: LogFilter, secrets: Collection[str] = ()) -> None:
+        self._filter = log_filter
+        self._levels: dict[str, int] = {}
+        self._secrets: tuple[str, ...] = ()
+        self.hide(secrets)
 
-    def __init__(self, default: int, modules: Mapping[str, int]) -> None:
-        self.default = default
-        self.modules = dict(modules)
+    def set_filter(self, log_filter: LogFilter) -> None:
+        """Other levels from now on."""
+        self._filter, self._levels = log_filter, {}
 
-    @classmethod
-    def parse(cls, text: str, default: str) -> LogFilter:
-        """Raises ValueError for an unknown level."""
-        level = LEVELS[default]
-        modules: dict[str, int] = {}
-        for part in filter(None, (piece.strip() for piece in text.split(","))):
-            name, _, value = part.rpartition("=")
-            if value.lower() not in LEVELS:
-                raise ValueError(f"unknown log level {value!r}; known: {', '.join(LEVELS)}")
-            if name:
-                modules[name] = LEVELS[value.lower()]
-            else:
-                level = LEVELS[value.lower()]
-        return cls(level, modules)
+    def hide(self, secrets: Collection[str]) -> None:
+        """Replace these texts wherever a line would show them."""
+        found = [secret for secret in secrets if len(secret) >= SHORTEST_MASKED]
+        escaped = [json.dumps(secret)[1:-1] for secret in found]
+        # A longer one first: it may contain a shorter one.
+        self._secrets = tuple(sorted({*found, *escaped}, key=len, reverse=True))
 
     def level_for(self, module: str) -> int:
         """The threshold of a module."""
-        name = module
-        while name:
-            if name in self.modules:
-                return self.modules[name]
-            name = name.rpartition(".")[0]
-        return self.default
+        level = self._levels.get(module)
+        if level is None:
+            level = self._levels[module] = self._filter.level_for(module)
+        return level
 
-    @property
-    def lowest(self) -> int:
-        """The threshold below which nothing is ever written."""
-        return min((self.default, *self.modules.values()))
-
-
-class _ModuleGate:
-    """Drops events below their module's threshold."""
-
-    def __init__(self, log_filter: LogFilter) -> None:
-        self._filter = log_filter
-
-    def __call__(
-        self, logger: object, method: str, event: MutableMapping[str, Any]
-    ) -> MutableMapping[str, Any]:
-        level = LEVELS.get(method, logging.INFO)
-        if level < self._filter.level_for(event.get("module", "")):
-            raise structlog.DropEvent
-        return event
+    def mask(self, logger: object, method: str, line: str) -> str:
+        """A processor for the finished line."""
+        for secret in self._secrets:
+            if secret in line:
+                line = line.replace(secret, MASK)
+        return line
 
 
-def configure_logging(log_filter: LogFilter, *, as_json: bool, stream: TextIO = sys.stderr) -> None:
-    """Set up structlog for this process; only programs call this, embedders keep their own."""
-    processors: list[structlog.typing.Processor] = [_ModuleGate(log_filter)]
-    processors += [
+class Output(Protocol):
+    """Takes finished lines."""
+
+    def write_line(self, line: str) -> None:
+        """Write, or pass on, one line without its end; must not block."""
+        ...
+
+
+class _Lines:
+    """What structlog calls with a finished line, whatever its level."""
+
+    def __init__(self, outputs: Sequence[Output]) -> None:
+        self._outputs = outputs
+
+    def msg(self, line: str) -> None:
+        for output in self._outputs:
+            output.write_line(line)
+
+    debug = info = warning = error = msg
+
+
+class _LinesFactory:
+    def __init__(self, outputs: Sequence[Output]) -> None:
+        self._outputs = outputs
+
+    def __call__(self, *args: object) -> _Lines:
+        return _Lines(self._outputs)
+
+
+class _Direct:
+    """Writes to a stream at once."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write_line(self, line: str) -> None:
+        print(line, file=self._stream, flush=True)
+
+
+def configure_logging(
+    log_filter: LogFilter,
+    *,
+    as_json: bool,
+    stream: TextIO = sys.stderr,
+    colors: bool | None = None,
+    outputs: Sequence[Output] | None = None,
+    secrets: Collection[str] = (),
+) -> LogControl:
+    """Set up structlog for this process; only programs call this, embedders keep their own.
+
+    Lines go to `outputs`, else at once to `stream`, with `colors` where that is a terminal. The result changes levels later on.
+    """
+    control = LogControl(log_filter, secrets)
+    shows_colors = stream.isatty() if colors is None else colors
+    processors: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
@@ -84,13 +116,41 @@ def configure_logging(log_filter: LogFilter, *, as_json: bool, stream: TextIO = 
     if as_json:
         processors.append(structlog.processors.JSONRenderer())
     else:
-        processors.append(structlog.dev.ConsoleRenderer(colors=stream.isatty()))
+        processors.append(structlog.dev.ConsoleRenderer(colors=shows_colors))
+    processors.append(control.mask)  # type: ignore[arg-type]
     structlog.configure(
         processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(log_filter.lowest),
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        wrapper_class=_logger_class(control),
+        logger_factory=_LinesFactory([_Direct(stream)] if outputs is None else outputs),
         cache_logger_on_first_use=True,
     )
+    return control
+
+
+def _logger_class(control: LogControl) -> type[structlog.BoundLoggerBase]:
+    """A logger that asks `control` for its level each time; structlog's own fix theirs."""
+
+    class ModuleLogger(structlog.BoundLoggerBase):
+        def is_enabled_for(self, level: int) -> bool:
+            return level >= control.level_for(self._context.get("module", ""))
+
+        def debug(self, event: str, **fields: Any) -> None:
+            if self.is_enabled_for(logging.DEBUG):
+                self._proxy_to_logger("debug", event, **fields)
+
+        def info(self, event: str, **fields: Any) -> None:
+            if self.is_enabled_for(logging.INFO):
+                self._proxy_to_logger("info", event, **fields)
+
+        def warning(self, event: str, **fields: Any) -> None:
+            if self.is_enabled_for(logging.WARNING):
+                self._proxy_to_logger("warning", event, **fields)
+
+        def error(self, event: str, **fields: Any) -> None:
+            if self.is_enabled_for(logging.ERROR):
+                self._proxy_to_logger("error", event, **fields)
+
+    return ModuleLogger
 
 
 def get_logger(module: str) -> structlog.typing.FilteringBoundLogger:

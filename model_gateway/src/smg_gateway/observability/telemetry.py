@@ -126,6 +126,9 @@ class Telemetry:
             )
             for policy in ("cache_aware", "consistent_hashing", "prefix_hash", "manual")
         }
+        self._key_sources = exposition.counter(
+            "smg_routing_key_source_total", "Where session keys came from.", ("source",)
+        )
         self._match_ratio = exposition.histogram(
             "smg_cache_aware_match_ratio",
             "Share of the prompt believed to be cached on the chosen worker.",
@@ -264,6 +267,10 @@ class Telemetry:
             if decision.policy == "cache_aware" and decision.total:
                 self._match_ratio.observe(decision.matched / decision.total)
 
+    def session_key_found(self, source: str) -> None:
+        """A request told which session it belongs to."""
+        self._key_sources.of(source).value += 1
+
     def sent(self, worker: Worker, model: str) -> None:
         """A request goes to a worker."""
         self._worker_requests.of(worker.url, model).value += 1
@@ -296,9 +303,9 @@ class Telemetry:
         """A health promotion let an open breaker try again."""
         self._readmissions.of(worker.url).inc()
 
-    def probed(self, healthy: bool) -> None:
+    def probed(self, healthy: bool, worker_type: str = _REGULAR) -> None:
         """A health probe has an answer."""
-        self._health_checks.of(_REGULAR, "success" if healthy else "failure").inc()
+        self._health_checks.of(worker_type, "success" if healthy else "failure").inc()
 
     def worker_removed(self, worker: Worker) -> None:
         """A removed worker's gauges say so."""

@@ -1,6 +1,14 @@
 """Which worker, and whether to try another one."""
 
 from .attempts import RETRYABLE_STATUSES, RetryPolicy
-from .selector import Selection, Selector
+from .policies import PolicyMaker
+from .selector import PreviewUnsupported, Selection, Selector
 
-__all__ = ("RETRYABLE_STATUSES", "RetryPolicy", "Selection", "Selector")
+__all__ = (
+    "RETRYABLE_STATUSES",
+    "PolicyMaker",
+    "PreviewUnsupported",
+    "RetryPolicy",
+    "Selection",
+    "Selector",
+)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from time import perf_counter
 from typing import NamedTuple, cast
 
-from smg_policies import Decision, Policy, RoutingRequest
+from smg_policies import Decision, Policy, RoutingRequest, StickySessions, preview
 
 from ..observability.logs import get_logger
 from ..workers import Worker
@@ -30,6 +30,10 @@ class Selection(NamedTuple):
         return cast(Worker, self.decision.worker)
 
 
+class PreviewUnsupported(Exception):
+    """The policy of this name cannot say where a request would go without sending it there."""
+
+
 class Selector:
     """Keeps one policy per model, made when the first request for the model comes.
 
@@ -51,10 +55,24 @@ class Selector:
         self._shared = create_policy()
         self._log = get_logger("smg_gateway.selection")
 
+    def renew(self, create_policy: Callable[[], Policy]) -> None:
+        """Choose by other policies from now on, which begin without any memory.
+
+        Raises whatever `create_policy` raises, and then nothing has changed.
+        """
+        self._shared = create_policy()
+        self._create_policy = create_policy
+        self._policies = {}
+
     @property
     def policies(self) -> Collection[Policy]:
         """Every policy in use."""
         return (self._shared, *self._policies.values())
+
+    @property
+    def by_model(self) -> Mapping[str | None, Policy]:
+        """The policies by the model they serve; the one under None serves all others."""
+        return {None: self._shared, **self._policies}
 
     @property
     def needs_text(self) -> bool:
@@ -68,10 +86,7 @@ class Selector:
         tried: Collection[Worker] = (),
     ) -> Selection | None:
         """Choose among the usable ones of `workers`, preferring those not in `tried`."""
-        now = self._clock()
-        usable = [worker for worker in workers if worker.usable(now)]
-        if tried:
-            usable = [worker for worker in usable if worker not in tried] or usable
+        usable = self.usable(workers, tried)
         if not usable:
             return None
         policy = self._policy(request.model)
@@ -88,6 +103,37 @@ class Selector:
             decision = _fallback(policy, usable)
         return Selection(decision, usable, perf_counter() - began)
 
+    def preview(self, request: RoutingRequest, workers: Sequence[Worker]) -> Selection | None:
+        """What `select` would answer now, with nothing remembered of it.
+
+        Raises `PreviewUnsupported` when the policy cannot tell without choosing.
+        """
+        usable = self.usable(workers)
+        if not usable:
+            return None
+        policy = self._policy(request.model)
+        began = perf_counter()
+        try:
+            decision = preview(policy, request, usable)
+        except NotImplementedError:
+            raise PreviewUnsupported(policy.name) from None
+        except Exception as error:  # noqa: BLE001 - the border to third-party policies
+            self._log.error("policy failed", policy=policy.name, exc_info=error)
+            decision = _fallback(policy, usable)
+        if decision is None:
+            return None
+        if decision.worker not in usable:
+            decision = _fallback(policy, usable)
+        return Selection(decision, usable, perf_counter() - began)
+
+    def usable(self, workers: Sequence[Worker], tried: Collection[Worker] = ()) -> Sequence[Worker]:
+        """The candidates among `workers`; those in `tried` only when there are no others."""
+        now = self._clock()
+        usable = [worker for worker in workers if worker.usable(now)]
+        if tried:
+            usable = [worker for worker in usable if worker not in tried] or usable
+        return usable
+
     def untried_left(self, workers: Sequence[Worker], tried: Collection[Worker]) -> bool:
         """Whether some usable worker has not had this request yet."""
         now = self._clock()
@@ -102,6 +148,12 @@ class Selector:
             policy.settle(decision)
         except Exception as error:  # noqa: BLE001 - the border to third-party policies
             self._log.error("policy settlement failed", policy=policy.name, exc_info=error)
+
+    def remember(self, model: str | None, key: str, worker: Worker) -> None:
+        """A later request will carry this session key: it belongs to `worker`."""
+        policy = self._policies.get(model, self._shared)
+        if isinstance(policy, StickySessions):
+            policy.remember(key, worker.id)
 
     def worker_removed(self, worker: Worker) -> None:
         """Let every policy forget a worker that has left."""

@@ -8,6 +8,7 @@ from smg_gateway.settings.declaration import Group, Status
 from smg_gateway.settings.shapes import (
     CONTROL_PLANE_KEYS,
     FLAG,
+    FLOAT,
     ROLE_MAPPING,
     TENANT_KEYS,
     U64,
@@ -34,20 +35,34 @@ class AccessSettings:
         False,
         "--enable-trace",
         shape=FLAG,
-        status=Status.ABSENT,
-        help="Export OpenTelemetry traces.",
+        help="Export OpenTelemetry traces (needs the extra `otel`).",
     )
     otlp_traces_endpoint: str = _TRACING.setting(
         "localhost:4317",
         "--otlp-traces-endpoint",
-        status=Status.TUNING,
         help="Trace collector, as host:port or as an http(s) URL with a port.",
+    )
+    otlp_traces_protocol: str = _TRACING.setting(
+        "grpc",
+        "--otlp-traces-protocol",
+        choices=("grpc", "http"),
+        own=True,
+        help="How traces are sent: OTLP over gRPC, or over HTTP to /v1/traces.",
+    )
+    trace_sample_ratio: float = _TRACING.setting(
+        1.0,
+        "--trace-sample-ratio",
+        shape=FLOAT,
+        own=True,
+        live_reload=True,
+        help="Share of requests that are traced, 0 to 1, where the client has not decided.",
     )
 
     api_key: str | None = _CONTROL_PLANE.setting(
         None,
         "--api-key",
         secret=True,
+        live_reload=True,
         help="Key that clients must present; it is also presented to workers without their own.",
     )
     control_plane_api_keys: tuple[ControlPlaneKey, ...] = _CONTROL_PLANE.setting(

@@ -34,7 +34,8 @@ class Declaration:
     `choices` is what the command line admits, `available` the part of it that this version
     honours (None: all), `refuse_above` a number beyond which a value asks for something absent.
     `conflicts_with` names a flag that cannot be given together with this one.
-    `own` marks settings that exist here but not in the program we are compatible with.
+    `own` marks settings that exist here but not in the program we are compatible with,
+    `live_reload` those that a running gateway can take over from a changed settings file.
     """
 
     flag: str
@@ -51,6 +52,7 @@ class Declaration:
     conflicts_with: str | None = None
     secret: bool = False
     own: bool = False
+    live_reload: bool = False
 
     @property
     def name(self) -> str:
@@ -79,6 +81,7 @@ class Group:
         conflicts_with: str | None = None,
         secret: bool = False,
         own: bool = False,
+        live_reload: bool = False,
     ) -> T:
         """A dataclass field whose metadata carries the declaration."""
         declaration = Declaration(
@@ -96,5 +99,6 @@ class Group:
             conflicts_with=conflicts_with,
             secret=secret,
             own=own,
+            live_reload=live_reload,
         )
         return field(default=default, metadata={METADATA_KEY: declaration})

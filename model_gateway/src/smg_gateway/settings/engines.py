@@ -63,6 +63,7 @@ class EngineSettings:
         "--load-monitor-interval",
         shape=U64,
         status=Status.TUNING,
+        live_reload=True,
         help="Seconds between two questions to the workers about their load.",
     )
     disable_load_monitoring: bool = _GENERAL.setting(

@@ -64,6 +64,11 @@ class ConfigError(ValueError):
         return cls(message, ErrorForm.STARTUP)
 
     @classmethod
+    def at(cls, path: str, line: int, reason: str) -> ConfigError:
+        """Something in a settings file; `line` counts from 1, 0 is unknown."""
+        return cls(f"{path}:{line}: {reason}" if line else f"{path}: {reason}")
+
+    @classmethod
     def overflow(cls, field: str, message: str) -> ConfigError:
         """An integer that does not fit its field's width."""
         return cls(f"{message} (while processing '{field}')", ErrorForm.OVERFLOW)

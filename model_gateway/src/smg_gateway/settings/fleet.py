@@ -93,6 +93,7 @@ class FleetSettings:
         1800,
         "--worker-startup-timeout-secs",
         shape=U64,
+        live_reload=True,
         help="Seconds after which a worker that never became ready is given up.",
     )
     worker_startup_delay: int = _DISAGGREGATION.setting(
@@ -105,6 +106,7 @@ class FleetSettings:
         30,
         "--worker-startup-check-interval",
         shape=U64,
+        live_reload=True,
         help="Seconds between two attempts to reach a worker that is not ready yet.",
     )
 
@@ -193,6 +195,7 @@ class FleetSettings:
         (),
         "--model-alias",
         shape=ALIASES,
+        live_reload=True,
         help="Another name that clients may use for a model, as alias=model.",
     )
 

@@ -9,6 +9,7 @@ from smg_gateway.settings.shapes import FLAG, FLOATS, PAIRS, U16, U64, WORDS
 
 __all__ = ("ListenerSettings",)
 
+_GENERAL = Group("General")
 _WORKERS = Group("Worker Configuration")
 _LOGGING = Group("Logging")
 _METRICS = Group("Prometheus Metrics")
@@ -34,6 +35,7 @@ class ListenerSettings:
         (),
         "--worker-urls",
         shape=WORDS,
+        live_reload=True,
         help="Base URLs of the workers known at start-up, for example http://10.0.0.5:8000.",
     )
     upstream_http2: bool = _WORKERS.setting(
@@ -59,17 +61,40 @@ class ListenerSettings:
     log_dir: str | None = _LOGGING.setting(
         None,
         "--log-dir",
-        status=Status.TUNING,
-        help="Directory that receives log files besides standard output.",
+        help="Directory that receives log files besides standard error, a new one each day.",
     )
     log_level: str = _LOGGING.setting(
         "info",
         "--log-level",
         choices=("debug", "info", "warn", "error"),
+        live_reload=True,
         help="Least severe level that is logged.",
     )
     log_json: bool = _LOGGING.setting(
         False, "--log-json", shape=FLAG, help="Write each log record as one JSON object."
+    )
+
+    log_filter: str = _LOGGING.setting(
+        "",
+        "--log-filter",
+        environment="SMG_LOG",
+        own=True,
+        live_reload=True,
+        help="Levels by module over --log-level, for example warn,smg_gateway.workers=debug.",
+    )
+    log_file_bytes: int = _LOGGING.setting(
+        104857600,
+        "--log-file-bytes",
+        shape=U64,
+        own=True,
+        help="Bytes after which a log file is followed by another one on the same day.",
+    )
+    log_files: int = _LOGGING.setting(
+        14,
+        "--log-files",
+        shape=U64,
+        own=True,
+        help="Log files that are kept in --log-dir, the newest ones.",
     )
 
     prometheus_port: int = _METRICS.setting(
@@ -102,6 +127,7 @@ class ListenerSettings:
         None,
         "--request-id-headers",
         shape=WORDS,
+        live_reload=True,
         help="Headers searched, in order, for the client's request id, in place of the "
         "built-in list.",
     )
@@ -116,24 +142,28 @@ class ListenerSettings:
         1800,
         "--request-timeout-secs",
         shape=U64,
+        live_reload=True,
         help="Longest time a worker's whole answer may take, streaming included.",
     )
     shutdown_grace_period_secs: int = _REQUESTS.setting(
         180,
         "--shutdown-grace-period-secs",
         shape=U64,
+        live_reload=True,
         help="Seconds that running requests get to finish once shutdown began.",
     )
     header_read_timeout_secs: int = _REQUESTS.setting(
         30,
         "--header-read-timeout-secs",
         shape=U64,
+        live_reload=True,
         help="Seconds within which a client must have sent its request head; 0 waits for ever.",
     )
     idle_connection_timeout_secs: int = _REQUESTS.setting(
         90,
         "--idle-connection-timeout-secs",
         shape=U64,
+        live_reload=True,
         help="Seconds after which an unused client connection is closed; 0 never closes it.",
     )
     trust_tenant_header: bool = _REQUESTS.setting(
@@ -180,6 +210,13 @@ class ListenerSettings:
         None, "--tls-key-path", help="PEM private key that belongs to --tls-cert-path."
     )
 
+    config: str | None = _GENERAL.setting(
+        None,
+        "--config",
+        environment="SMG_CONFIG",
+        own=True,
+        help="YAML or TOML file with settings; flags and environment variables win over it.",
+    )
     reload: bool = _DEVELOPMENT.setting(
         False,
         "--reload",

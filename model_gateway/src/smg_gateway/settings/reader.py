@@ -9,6 +9,8 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from smg_gateway.settings.declaration import Declaration
+from smg_gateway.settings.errors import ConfigError
+from smg_gateway.settings.file import read_file
 from smg_gateway.settings.record import Settings, declarations
 from smg_gateway.settings.shapes import Shape
 
@@ -22,13 +24,14 @@ class Source(StrEnum):
     """The kinds of places a value can come from; a later one wins over an earlier one."""
 
     DEFAULT = "default"
+    FILE = "file"
     ENVIRONMENT = "environment"
     COMMAND_LINE = "command line"
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where one value came from; `detail` is the variable or the flag, empty for a default."""
+    """Where one value came from; `detail` is the place in the file, the variable or the flag."""
 
     source: Source
     detail: str = ""
@@ -47,17 +50,21 @@ class Launch:
 
     @property
     def explicit(self) -> frozenset[str]:
-        """Names of the settings that the command line gave."""
+        """Names of the settings that the command line or the file gave."""
         return frozenset(
-            name for name, origin in self.origins.items() if origin.source is Source.COMMAND_LINE
+            name
+            for name, origin in self.origins.items()
+            if origin.source in {Source.COMMAND_LINE, Source.FILE}
         )
 
 
 def parse_launch(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
-    """Settings from the words after `smg launch`, unchecked.
+    """Settings from the words after `smg launch`, the environment and the file they name.
 
+    What the settings say is unchecked.
     Raises SystemExit(2) after `smg: error: ...` on stderr for words that cannot be parsed,
-    SystemExit(0) after the help text, and ConfigError for values of the wrong shape or width.
+    SystemExit(0) after the help text, and ConfigError for values of the wrong shape or width and
+    for a file that cannot be used.
     """
     return read_launch(argv, environ).settings
 
@@ -81,7 +88,25 @@ def read_launch(argv: Sequence[str], environ: Mapping[str, str]) -> Launch:
             values[name] = declaration.shape.finish(name, raw)
             origins[name] = Origin(Source.ENVIRONMENT, variable)
     _reject_conflicts(parser, given)
+    path = values.get("config")
+    if isinstance(path, str):
+        _add_file(path, values, origins)
     return Launch(Settings(**values), MappingProxyType(origins))  # type: ignore[arg-type]
+
+
+def _add_file(path: str, values: dict[str, object], origins: dict[str, Origin]) -> None:
+    """Fill in what neither the command line nor the environment has said."""
+    file = read_file(path)
+    for name, value in file.values.items():
+        if name not in values:
+            values[name] = value
+            origins[name] = Origin(Source.FILE, file.place(name))
+    for declaration in declarations():
+        other = declaration.conflicts_with
+        if other is None or declaration.name not in origins:
+            continue
+        if other.removeprefix("--").replace("-", "_") in origins:
+            raise ConfigError.at(path, 0, f"{declaration.flag} and {other} exclude each other")
 
 
 def build_parser(prog: str = "smg") -> argparse.ArgumentParser:

@@ -57,6 +57,17 @@ class Settings(
         }
 
 
+    def secrets(self) -> Iterator[str]:
+        """Every credential, as text that must not be shown anywhere."""
+        for declaration in declarations():
+            value = getattr(self, declaration.name) if declaration.secret else None
+            if isinstance(value, str):
+                yield value
+            elif isinstance(value, tuple):
+                # The credential comes last, after whom it belongs to.
+                yield from (entry[-1] for entry in value)
+
+
 # In the order of the help text.
 _GROUPS = (
     "General",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from smg_gateway.settings.declaration import Group, Status
-from smg_gateway.settings.shapes import FLAG, FLOAT, INT_CSV, NATURAL, U64, WORDS
+from smg_gateway.settings.plugins import PolicyNames
+from smg_gateway.settings.shapes import FLAG, FLOAT, INT_CSV, NATURAL, PAIRS, U64, WORDS
 
-__all__ = ("AVAILABLE_POLICIES", "RoutingSettings")
+__all__ = ("AVAILABLE_POLICIES", "BUILT_IN_POLICIES", "RoutingSettings")
 
-AVAILABLE_POLICIES = (
+AVAILABLE_POLICIES = PolicyNames((
     "random",
     "round_robin",
     "power_of_two",
@@ -18,10 +19,10 @@ AVAILABLE_POLICIES = (
     "consistent_hashing",
     "prefix_hash",
     "manual",
-)
+))
 """The policies that this version has; the command line admits more, and refuses the others."""
 
-_POLICIES = (
+_POLICIES = PolicyNames((
     "random",
     "round_robin",
     "passthrough",
@@ -31,7 +32,10 @@ _POLICIES = (
     "manual",
     "consistent_hashing",
     "prefix_hash",
-)
+))
+
+BUILT_IN_POLICIES = frozenset((*_POLICIES, *AVAILABLE_POLICIES, "bucket"))
+"""Names that need no look at what other distributions offer."""
 
 _ROUTING = Group("Routing Policy")
 
@@ -47,7 +51,17 @@ class RoutingSettings:
         "--policy",
         choices=_POLICIES,
         available=AVAILABLE_POLICIES,
-        help="How the worker of a request is chosen.",
+        live_reload=True,
+        help="How the worker of a request is chosen; also module:Class, or the name under which "
+        "an installed distribution offers its policy.",
+    )
+    policy_options: tuple[tuple[str, str], ...] = _ROUTING.setting(
+        (),
+        "--policy-options",
+        shape=PAIRS,
+        own=True,
+        live_reload=True,
+        help="Settings of a policy that another distribution brings along, as name=value.",
     )
     encode_policy: str | None = _ROUTING.setting(
         None,
@@ -59,7 +73,7 @@ class RoutingSettings:
     prefill_policy: str | None = _ROUTING.setting(
         None,
         "--prefill-policy",
-        choices=(*_POLICIES, "bucket"),
+        choices=PolicyNames((*_POLICIES, "bucket")),
         status=Status.TUNING,
         help="Policy among prefill workers; unset follows --policy.",
     )
@@ -75,6 +89,7 @@ class RoutingSettings:
         "--cache-threshold",
         "--cache-match-threshold",
         shape=FLOAT,
+        live_reload=True,
         help="cache_aware: share of a prompt, 0 to 1, that a worker must already hold to be "
         "preferred for it.",
     )
@@ -82,18 +97,21 @@ class RoutingSettings:
         256,
         "--prefix-token-count",
         shape=U64,
+        live_reload=True,
         help="prefix_hash: leading tokens that are hashed (four characters each for text).",
     )
     prefix_hash_load_factor: float = _ROUTING.setting(
         1.25,
         "--prefix-hash-load-factor",
         shape=FLOAT,
+        live_reload=True,
         help="prefix_hash: multiple of the mean load beyond which a worker may be passed over.",
     )
     prefix_hash_balance_abs_threshold: int = _ROUTING.setting(
         10,
         "--prefix-hash-balance-abs-threshold",
         shape=U64,
+        live_reload=True,
         help="prefix_hash: requests above the mean that are needed as well to pass it over.",
     )
     least_load_kv_pressure_weight: float = _ROUTING.setting(
@@ -101,6 +119,7 @@ class RoutingSettings:
         "--least-load-kv-pressure-weight",
         shape=FLOAT,
         status=Status.TUNING,
+        live_reload=True,
         help="least_load: seconds that a completely full KV cache counts for.",
     )
     least_load_default_throughput: float = _ROUTING.setting(
@@ -108,6 +127,7 @@ class RoutingSettings:
         "--least-load-default-throughput",
         shape=FLOAT,
         status=Status.TUNING,
+        live_reload=True,
         help="least_load: tokens per second assumed of a worker that reports none.",
     )
     least_load_mean_prefill_tokens: int = _ROUTING.setting(
@@ -115,6 +135,7 @@ class RoutingSettings:
         "--least-load-mean-prefill-tokens",
         shape=U64,
         status=Status.TUNING,
+        live_reload=True,
         help="least_load: prompt tokens assumed of a request whose size is unknown.",
     )
     least_load_max_waiting_requests: int = _ROUTING.setting(
@@ -122,6 +143,7 @@ class RoutingSettings:
         "--least-load-max-waiting-requests",
         shape=U64,
         status=Status.TUNING,
+        live_reload=True,
         help="least_load: queue length at which a worker is left out; 0 ignores queues.",
     )
     power_of_two_load_metric: str = _ROUTING.setting(
@@ -129,6 +151,7 @@ class RoutingSettings:
         "--power-of-two-load-metric",
         choices=("expected_wait", "requests", "least_requests"),
         status=Status.TUNING,
+        live_reload=True,
         help="power_of_two: the quantity that decides between the two sampled workers.",
     )
     balance_abs_threshold: int = _ROUTING.setting(
@@ -136,6 +159,7 @@ class RoutingSettings:
         "--balance-abs-threshold",
         "--spill-abs-threshold",
         shape=U64,
+        live_reload=True,
         help="cache_aware: difference in running requests from which load goes before cache.",
     )
     balance_rel_threshold: float = _ROUTING.setting(
@@ -143,12 +167,14 @@ class RoutingSettings:
         "--balance-rel-threshold",
         "--spill-rel-threshold",
         shape=FLOAT,
+        live_reload=True,
         help="cache_aware: ratio of busiest to idlest worker needed as well, at least 1.",
     )
     balance_token_usage_threshold: float = _ROUTING.setting(
         1.0,
         "--balance-token-usage-threshold",
         shape=FLOAT,
+        live_reload=True,
         help="cache_aware: spread of KV cache usage from which load goes before cache; "
         "1 and above is off.",
     )
@@ -157,6 +183,7 @@ class RoutingSettings:
         "--overload-token-usage-threshold",
         shape=FLOAT,
         status=Status.TUNING,
+        live_reload=True,
         help="cache_aware: KV cache usage of a worker that ends affinity to it; "
         "1 and above is off.",
     )
@@ -165,6 +192,7 @@ class RoutingSettings:
         "--worker-overload-waiting-requests",
         shape=U64,
         status=Status.TUNING,
+        live_reload=True,
         help="Queued requests at which a worker counts as overloaded.",
     )
     worker_overload_token_usage: float = _ROUTING.setting(
@@ -172,6 +200,7 @@ class RoutingSettings:
         "--worker-overload-token-usage",
         shape=FLOAT,
         status=Status.TUNING,
+        live_reload=True,
         help="KV cache usage, above 0 to 1, at which a worker counts as overloaded.",
     )
     worker_overload_protection: bool | None = _ROUTING.setting(
@@ -186,6 +215,7 @@ class RoutingSettings:
         "--disable-worker-overload-protection",
         shape=FLAG,
         status=Status.TUNING,
+        live_reload=True,
         help="Never leave a worker out for being overloaded.",
     )
     worker_overload_shed: bool = _ROUTING.setting(
@@ -206,6 +236,7 @@ class RoutingSettings:
         "--worker-stall-secs",
         shape=U64,
         status=Status.TUNING,
+        live_reload=True,
         help="Seconds of silence after which a failed connection takes a worker out.",
     )
     worker_wedge_secs: int = _ROUTING.setting(
@@ -213,6 +244,7 @@ class RoutingSettings:
         "--worker-wedge-secs",
         shape=U64,
         status=Status.TUNING,
+        live_reload=True,
         help="Seconds without progress after which new requests go elsewhere.",
     )
     worker_stale_secs: int = _ROUTING.setting(
@@ -227,6 +259,7 @@ class RoutingSettings:
         "--worker-warmup-secs",
         shape=U64,
         status=Status.TUNING,
+        live_reload=True,
         help="cache_aware: seconds for which a new worker is treated as warming up; 0 is off.",
     )
     worker_warmup_share: float = _ROUTING.setting(
@@ -234,6 +267,7 @@ class RoutingSettings:
         "--worker-warmup-share",
         shape=FLOAT,
         status=Status.TUNING,
+        live_reload=True,
         help="cache_aware: share of cache misses steered to warming workers, 0 to 1.",
     )
     worker_warmup_blocks: int = _ROUTING.setting(
@@ -241,6 +275,7 @@ class RoutingSettings:
         "--worker-warmup-blocks",
         shape=U64,
         status=Status.TUNING,
+        live_reload=True,
         help="cache_aware: blocks a worker must have gained for its warm-up to be over.",
     )
     worker_warmup_thin_ratio: float = _ROUTING.setting(
@@ -248,6 +283,7 @@ class RoutingSettings:
         "--worker-warmup-thin-ratio",
         shape=FLOAT,
         status=Status.TUNING,
+        live_reload=True,
         help="cache_aware: share of the median index size below which a worker is thin, 0 to 1.",
     )
     worker_warmup_divert_every: int = _ROUTING.setting(
@@ -255,6 +291,7 @@ class RoutingSettings:
         "--worker-warmup-divert-every",
         shape=U64,
         status=Status.TUNING,
+        live_reload=True,
         help="cache_aware: one cache hit out of this many goes to a thin worker; 0 is off.",
     )
     selection_policy: str = _ROUTING.setting(
@@ -268,6 +305,7 @@ class RoutingSettings:
         "--selection-accounting-ttl-ms",
         shape=U64,
         status=Status.TUNING,
+        live_reload=True,
         help="cache_aware: milliseconds for which a choice counts as load ahead of reports; "
         "0 is off.",
     )
@@ -276,6 +314,7 @@ class RoutingSettings:
         "--overlap-decay",
         shape=FLOAT,
         status=Status.TUNING,
+        live_reload=True,
         help="cache_aware: how strongly a backlog devalues cached blocks; 0 is off.",
     )
     selection_temperature: float = _ROUTING.setting(
@@ -283,6 +322,7 @@ class RoutingSettings:
         "--selection-temperature",
         shape=FLOAT,
         status=Status.TUNING,
+        live_reload=True,
         help="cache_aware: randomness of the choice between scores; 0 takes the best.",
     )
     bucket_adjust_interval_secs: int = _ROUTING.setting(
@@ -290,18 +330,21 @@ class RoutingSettings:
         "--bucket-adjust-interval-secs",
         shape=U64,
         status=Status.TUNING,
+        live_reload=True,
         help="bucket: seconds between two computations of the size boundaries.",
     )
     eviction_interval_secs: int = _ROUTING.setting(
         60,
         "--eviction-interval-secs",
         shape=U64,
+        live_reload=True,
         help="Seconds between two sweeps over prefix trees and sticky keys.",
     )
     max_tree_size: int = _ROUTING.setting(
         67108864,
         "--max-tree-size",
         shape=U64,
+        live_reload=True,
         help="Characters (HTTP) or tokens (gRPC) of prompts remembered per model.",
     )
     block_size: int = _ROUTING.setting(
@@ -309,6 +352,7 @@ class RoutingSettings:
         "--block-size",
         shape=U64,
         status=Status.TUNING,
+        live_reload=True,
         help="Tokens per KV cache block, where the engine does not tell.",
     )
     cache_boundaries: tuple[int, ...] = _ROUTING.setting(
@@ -316,6 +360,7 @@ class RoutingSettings:
         "--cache-boundaries",
         shape=INT_CSV,
         status=Status.TUNING,
+        live_reload=True,
         help="Ascending token positions, comma-separated, at which prompts are hashed.",
     )
     cache_index: str = _ROUTING.setting(
@@ -323,6 +368,7 @@ class RoutingSettings:
         "--cache-index",
         choices=("tree", "hash"),
         status=Status.TUNING,
+        live_reload=True,
         help="cache_aware: what remembers prompts, a prefix tree or a map of hashes.",
     )
     cache_ttl_secs: int = _ROUTING.setting(
@@ -330,6 +376,7 @@ class RoutingSettings:
         "--cache-ttl-secs",
         shape=U64,
         status=Status.TUNING,
+        live_reload=True,
         help="Seconds for which the map of hashes trusts an entry.",
     )
     max_idle_secs: int = _ROUTING.setting(
@@ -337,18 +384,28 @@ class RoutingSettings:
         "--max-idle-secs",
         "--sticky-key-idle-secs",
         shape=U64,
+        live_reload=True,
         help="Seconds after which an unused sticky key is forgotten.",
     )
     assignment_mode: str | None = _ROUTING.setting(
         None,
         "--assignment-mode",
         choices=("random", "min_load", "min_group", "delegate"),
+        live_reload=True,
         help="How a new sticky key gets its worker; unset is random for the manual policy.",
+    )
+    record_trace: str | None = _ROUTING.setting(
+        None,
+        "--record-trace",
+        own=True,
+        help="File to append a trace of the traffic to, for `smg simulate`: times, lengths and "
+        "keyed hashes of prompt blocks, never text.",
     )
     max_payload_size: int = _ROUTING.setting(
         536870912,
         "--max-payload-size",
         shape=U64,
+        live_reload=True,
         help="Bytes a request body may have; larger ones get 413.",
     )
     max_buffered_request_bytes: int = _ROUTING.setting(
@@ -369,12 +426,14 @@ class RoutingSettings:
         300,
         "--stream-body-stall-timeout-secs",
         shape=U64,
+        live_reload=True,
         help="Seconds a client may pause while it uploads a body (408 after it); 0 is off.",
     )
     sse_keepalive_secs: int = _ROUTING.setting(
         15,
         "--sse-keepalive-secs",
         shape=NATURAL,
+        live_reload=True,
         help="Seconds of silence after which an event stream carries a keep-alive; 0 is off.",
     )
     dp_aware: bool = _ROUTING.setting(
@@ -389,14 +448,26 @@ class RoutingSettings:
         "--routing-key-override",
         "--sticky-sessions",
         shape=FLAG,
-        status=Status.ABSENT,
+        live_reload=True,
         help="Keep requests with the same routing key on one worker under any policy.",
     )
     routing_key_headers: tuple[str, ...] | None = _ROUTING.setting(
         None,
         "--routing-key-headers",
         shape=WORDS,
+        live_reload=True,
         help="Headers searched, in order, for the routing key; unset is x-smg-routing-key.",
+    )
+    session_key_sources: tuple[str, ...] = _ROUTING.setting(
+        (),
+        "--session-key-sources",
+        shape=WORDS,
+        own=True,
+        live_reload=True,
+        help="With --routing-key-override: where else to look for a session's key, in order, when "
+        "there is neither a routing key header nor rid: conversation, prompt_cache_key, "
+        "previous_response_id, session_id, metadata.user_id, user, header:<name>; harness stands "
+        "for all that agents are known to send.",
     )
     dp_minimum_tokens_scheduler: bool = _ROUTING.setting(
         False,

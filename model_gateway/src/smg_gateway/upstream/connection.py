@@ -110,6 +110,8 @@ class UpstreamConnection(asyncio.Protocol):
         """The latest raw body bytes: their end shows whether a stream is between two events."""
         self.idle_since = 0.0
         self.uses = 0
+        self.seen = (0, 0)
+        """Uses and reads at the latest look of whoever watches for silence."""
         self._transport: asyncio.Transport | None = None
         self._receiver: Receiver | None = None
         self._parser = httptools.HttpResponseParser(self)
@@ -128,6 +130,11 @@ class UpstreamConnection(asyncio.Protocol):
     def closed(self) -> bool:
         """Whether the connection can no longer be used."""
         return self._transport is None or self._transport.is_closing()
+
+    @property
+    def streaming(self) -> bool:
+        """Whether a response has begun and not ended."""
+        return self._head_done and not self.complete and self._receiver is not None
 
     @property
     def reused(self) -> bool:

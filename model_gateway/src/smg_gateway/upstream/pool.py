@@ -23,6 +23,8 @@ class PoolLimits:
     idle_timeout_s: float = 3.0
     """Idle connections are closed after this long; 0 keeps them."""
     connect_timeout_s: float = 10.0
+    max_idle: int = 8192
+    """Idle connections that are kept."""
 
 
 class PoolStatistics(NamedTuple):
@@ -72,6 +74,18 @@ class Pool:
             len(self._idle), len(self._open), len(self._connecting), len(self._waiting)
         )
 
+    def streams(self) -> tuple[int, bool]:
+        """Responses under way, and whether one of them has grown since the call before."""
+        count, moved = 0, False
+        for connection in self._open:
+            if connection.streaming:
+                count += 1
+                seen = (connection.uses, connection.reads)
+                if seen != connection.seen:
+                    connection.seen = seen
+                    moved = True
+        return count, moved
+
     def acquire(self, receiver: Receiver, *, fresh: bool = False) -> None:
         """Get `receiver` a connection; `fresh` refuses one that was used before."""
         if not fresh:
@@ -107,6 +121,8 @@ class Pool:
             connection.abort()
         elif self._waiting:
             self._waiting.popleft().connected(connection)
+        elif len(self._idle) >= self._limits.max_idle:
+            connection.abort()
         else:
             connection.idle_since = self._clock()
             self._idle.append(connection)

@@ -1,21 +1,43 @@
 """Workers: who they are, how they are, and the snapshot that routing reads."""
 
 from .breaker import BreakerConfig, BreakerState, CircuitBreaker
-from .health import HealthConfig, HealthMonitor
-from .registration import Registrar, RegistrationConfig
+from .fleet import Fleet, FleetConfig, FleetEvents, WorkerComing, WorkerExists, WorkerUnknown
+from .health import HealthConfig
+from .identity import worker_id
+from .jobs import JobsFull, JobStatus
+from .load_answers import RankLoad
 from .registry import Registry, Snapshot
-from .worker import Worker, WorkerStatus
+from .spec import ModelCard, SpecInvalid, WorkerSpec, WorkerUpdate, read_spec, read_update
+from .status import WorkerStatus
+from .vetoes import LivenessLimits, OverloadLimits, Stall
+from .worker import Worker
 
 __all__ = (
     "BreakerConfig",
     "BreakerState",
     "CircuitBreaker",
+    "Fleet",
+    "FleetConfig",
+    "FleetEvents",
     "HealthConfig",
-    "HealthMonitor",
-    "Registrar",
-    "RegistrationConfig",
+    "JobStatus",
+    "JobsFull",
+    "LivenessLimits",
+    "ModelCard",
+    "OverloadLimits",
+    "RankLoad",
     "Registry",
     "Snapshot",
+    "SpecInvalid",
+    "Stall",
     "Worker",
+    "WorkerComing",
+    "WorkerExists",
+    "WorkerSpec",
     "WorkerStatus",
+    "WorkerUnknown",
+    "WorkerUpdate",
+    "read_spec",
+    "read_update",
+    "worker_id",
 )

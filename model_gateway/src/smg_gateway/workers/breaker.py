@@ -33,15 +33,25 @@ class BreakerConfig:
 class CircuitBreaker:
     """Closed until too many failures in a row, then open, then half-open to try again."""
 
-    __slots__ = ("_config", "_on_change", "_opened_at", "failures", "state", "successes")
+    __slots__ = (
+        "_on_change",
+        "_opened_at",
+        "config",
+        "failures",
+        "follow",
+        "state",
+        "successes",
+    )
 
     def __init__(
         self,
         config: BreakerConfig,
         on_change: Callable[[BreakerState, BreakerState], None],
     ) -> None:
-        self._config = config
+        self.config = config
         self._on_change = on_change
+        self.follow: Callable[[], None] | None = None
+        """Called after each change of state, before anybody else hears of it."""
         self._opened_at = 0.0
         self.state = BreakerState.CLOSED
         self.failures = 0
@@ -51,7 +61,7 @@ class CircuitBreaker:
         """Whether requests may pass; an open breaker whose time is up becomes half-open here."""
         if self.state is not BreakerState.OPEN:
             return True
-        if now - self._opened_at < self._config.open_s:
+        if now - self._opened_at < self.config.open_s:
             return False
         self._move(BreakerState.HALF_OPEN)
         return True
@@ -60,20 +70,17 @@ class CircuitBreaker:
         """A request was answered."""
         self.failures = 0
         self.successes += 1
-        if (
-            self.state is BreakerState.HALF_OPEN
-            and self.successes >= self._config.success_threshold
-        ):
+        if self.state is BreakerState.HALF_OPEN and self.successes >= self.config.success_threshold:
             self._move(BreakerState.CLOSED)
 
     def record_failure(self, now: float) -> None:
         """A request failed for the worker's sake."""
         self.successes = 0
         self.failures += 1
-        if not self._config.enabled:
+        if not self.config.enabled:
             return
         if self.state is BreakerState.HALF_OPEN or (
-            self.state is BreakerState.CLOSED and self.failures >= self._config.failure_threshold
+            self.state is BreakerState.CLOSED and self.failures >= self.config.failure_threshold
         ):
             self._opened_at = now
             self._move(BreakerState.OPEN)
@@ -90,4 +97,6 @@ class CircuitBreaker:
         if state is not BreakerState.OPEN:
             self.failures = 0
         self.successes = 0
+        if self.follow is not None:
+            self.follow()
         self._on_change(old, state)

@@ -1,130 +1,93 @@
-"""From a URL to a registered worker: wait until it answers, ask which models it serves."""
+"""From a specification to a registered worker: wait until it answers, ask who it is."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import Protocol
 
-import msgspec
-
-from ..upstream import Pool, UpstreamError, UpstreamFault, fetch
+from ..settings.rules.addresses import worker_url_error
+from ..upstream import Pool, UpstreamError
 from .health import HealthConfig
-from .registry import Registry
-from .worker import Worker
+from .jobs import JobFailed, NotYet
+from .metadata import Metadata, discover
+from .spec import SpecInvalid, WorkerSpec
 
-FIRST_PAUSE_S = 0.1
-"""A worker that starts together with the gateway is usually up within a second or two, so the
-first attempts come quickly and the pause doubles up to the configured interval."""
-
-
-class _ModelCard(msgspec.Struct):
-    id: str
+_SPOKEN = ("http://", "https://")
 
 
-class _ModelList(msgspec.Struct):
-    data: list[_ModelCard] = []
+class Admission(Protocol):
+    """Where a worker that has been heard of is let in."""
+
+    def health_of(self, spec: WorkerSpec) -> HealthConfig:
+        """How the worker is probed."""
+        ...
+
+    def open_pool(self, spec: WorkerSpec) -> Pool:
+        """A pool for a worker to be; raises ValueError or OSError."""
+        ...
+
+    def release_pool(self, pool: Pool) -> None:
+        """The pool is not needed after all."""
+        ...
+
+    def admit(self, spec: WorkerSpec, pool: Pool, found: Metadata, *, replaces: bool) -> None:
+        """Let the worker take requests; raises `JobFailed`."""
+        ...
+
+    def given_up(self, spec: WorkerSpec, reason: str) -> None:
+        """The worker will not come."""
+        ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegistrationConfig:
-    """Times in seconds."""
+class Registration:
+    """The attempts to register one worker, and the pool they share."""
 
-    startup_timeout_s: float = 1800.0
-    startup_delay_s: float = 0.0
-    interval_s: float = 30.0
+    def __init__(self, admission: Admission, spec: WorkerSpec, *, replaces: bool) -> None:
+        self._admission = admission
+        self._spec = spec
+        self._replaces = replaces
+        self._pool: Pool | None = None
 
-
-class Registrar:
-    """Registers workers in the background, one task each, until they answer or time is up."""
-
-    def __init__(
-        self,
-        registry: Registry,
-        *,
-        config: RegistrationConfig,
-        health: HealthConfig,
-        create: Callable[[str, Pool, tuple[str, ...]], Worker],
-        create_pool: Callable[[str], Pool],
-        api_key: str | None,
-        on_registered: Callable[[Worker], None],
-        on_failed: Callable[[str, str], None],
-        clock: Callable[[], float],
-    ) -> None:
-        self._registry = registry
-        self._config = config
-        self._health = health
-        self._create = create
-        self._create_pool = create_pool
-        self._api_key = api_key
-        self._on_registered = on_registered
-        self._on_failed = on_failed
-        self._clock = clock
-
-    async def run(self, urls: Sequence[str]) -> None:
-        """Register all `urls`; returns when each is registered or given up."""
-        await asyncio.sleep(self._config.startup_delay_s)
-        async with asyncio.TaskGroup() as group:
-            for url in dict.fromkeys(urls):
-                group.create_task(self._register(url))
-
-    async def _register(self, url: str) -> None:
+    async def attempt(self) -> None:
+        """Ask the worker who it is and let it in; raises `NotYet` or `JobFailed`."""
+        admission, spec = self._admission, self._spec
+        if self._pool is None:
+            try:
+                self._pool = admission.open_pool(spec)
+            except (ValueError, OSError) as error:
+                raise JobFailed(str(error)) from None
         try:
-            pool = self._create_pool(url)
-        except ValueError as error:
-            self._on_failed(url, str(error))
+            found = await discover(self._pool, spec, admission.health_of(spec))
+        except UpstreamError as error:
+            raise NotYet(error.detail) from None
+        admission.admit(spec, self._pool, found, replaces=self._replaces)
+
+    def ended(self, reason: str | None) -> None:
+        """Clean up after a registration that was given up."""
+        if reason is None:
             return
-        deadline = self._clock() + self._config.startup_timeout_s
-        pause_s = FIRST_PAUSE_S
-        reason = "no attempt was made"
-        try:
-            while True:
-                try:
-                    models = await self._greet(pool)
-                except UpstreamError as error:
-                    reason = error.detail
-                else:
-                    break
-                if self._clock() + pause_s > deadline:
-                    await pool.aclose()
-                    self._on_failed(url, reason)
-                    return
-                await asyncio.sleep(pause_s)
-                pause_s = min(pause_s * 2, self._config.interval_s)
-        except asyncio.CancelledError:
-            await pool.aclose()
-            raise
-        worker = self._create(url, pool, models)
-        self._registry.add(worker)
-        self._on_registered(worker)
-
-    async def _greet(self, pool: Pool) -> tuple[str, ...]:
-        """The model ids a living worker serves; raises `UpstreamError` while it does not answer."""
-        if self._health.enabled:
-            health = await fetch(
-                pool, b"GET", self._health.path.encode(), timeout_s=self._health.timeout_s
-            )
-            if not 200 <= health.status < 300:
-                raise UpstreamError(UpstreamFault.CONNECT, f"health answered {health.status}")
-        headers = []
-        if self._api_key is not None:
-            headers.append((b"authorization", b"Bearer " + self._api_key.encode()))
-        try:
-            answer = await fetch(
-                pool, b"GET", b"/v1/models", headers=headers, timeout_s=self._health.timeout_s
-            )
-        except UpstreamError:
-            if self._health.enabled:
-                raise
-            return ()
-        if answer.status >= 500 and self._health.enabled:
-            raise UpstreamError(UpstreamFault.CONNECT, f"/v1/models answered {answer.status}")
-        return _model_ids(answer.body) if answer.status == 200 else ()
+        if self._pool is not None:
+            self._admission.release_pool(self._pool)
+        self._admission.given_up(self._spec, reason)
 
 
-def _model_ids(body: bytes) -> tuple[str, ...]:
-    """Model ids of an OpenAI model list; none, so any model, when it is not such a list."""
-    try:
-        return tuple(card.id for card in msgspec.json.decode(body, type=_ModelList).data)
-    except msgspec.MsgspecError:
-        return ()
+def check_reachable(spec: WorkerSpec) -> None:
+    """Raise `SpecInvalid` for a worker that this gateway has no way to speak to."""
+    url = spec.dp_base_url or spec.url
+    reason = worker_url_error(url)
+    if reason is not None:
+        raise SpecInvalid(f"Invalid value for field 'worker_url': {url} - {reason}")
+    if not url.startswith(_SPOKEN):
+        raise SpecInvalid(f"{url}: only http:// and https:// workers are available in this version")
+    if spec.connection_mode not in (None, "http"):
+        raise SpecInvalid(
+            f"connection_mode {spec.connection_mode} is not available in this version"
+        )
+    if spec.runtime_type == "external":
+        raise SpecInvalid("runtime_type external is not available in this version")
+
+
+def listed_url(spec: WorkerSpec) -> str:
+    """The URL that a worker is listed by; that of a data-parallel rank names the rank."""
+    if spec.dp_rank is None:
+        return spec.url
+    return f"{spec.dp_base_url or spec.url}@{spec.dp_rank}"

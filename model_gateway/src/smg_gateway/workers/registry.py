@@ -6,46 +6,84 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from .worker import Worker, WorkerStatus
+from .status import WorkerStatus
+from .worker import Worker
+
+_NOBODY: Mapping[str, tuple[Worker, ...]] = MappingProxyType({})
+_NO_ALIASES: Mapping[str, str] = MappingProxyType({})
+REGULAR = "regular"
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All workers in registration order, and the same by model."""
+    """All workers in registration order, and those that take whole requests by model."""
 
     workers: tuple[Worker, ...] = ()
+    regular: tuple[Worker, ...] = ()
+    """Workers that do prefill and decoding alike; only they are routed to by model."""
     wildcard: tuple[Worker, ...] = ()
-    """Workers that take any model."""
-    by_model: Mapping[str, tuple[Worker, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    """Regular workers that take any model."""
+    by_model: Mapping[str, tuple[Worker, ...]] = field(default_factory=lambda: _NOBODY)
+    aliases: Mapping[str, str] = field(default_factory=lambda: _NO_ALIASES)
+    """Other names of models, from the workers' model cards."""
+    is_uniform: bool = True
+    """Whether the body makes no difference: every worker takes the same models, as they are."""
 
     @classmethod
     def of(cls, workers: Iterable[Worker]) -> Snapshot:
         """Index `workers`."""
         everyone = tuple(workers)
-        names = dict.fromkeys(name for worker in everyone for name in worker.models)
+        regular = tuple(worker for worker in everyone if worker.worker_type == REGULAR)
+        wildcard = tuple(worker for worker in regular if not worker.models)
+        by_model = _index(regular, wildcard)
+        aliases = {
+            alias: card.id
+            for worker in regular
+            for card in worker.cards
+            for alias in card.aliases
+            if alias not in by_model
+        }
         return cls(
             workers=everyone,
-            wildcard=tuple(w for w in everyone if not w.models),
-            by_model=MappingProxyType({
-                name: tuple(w for w in everyone if not w.models or name in w.models)
-                for name in names
-            }),
+            regular=regular,
+            wildcard=wildcard,
+            by_model=MappingProxyType(by_model),
+            aliases=MappingProxyType(aliases),
+            is_uniform=(
+                len(by_model) <= 1
+                and len(wildcard) in (0, len(regular))
+                and not aliases
+                and all(worker.dp_rank is None for worker in regular)
+                and not any("policy" in worker.labels for worker in regular)
+            ),
         )
 
     def serving(self, model: str | None) -> tuple[Worker, ...]:
         """Workers that serve `model`; None asks for any worker."""
         if model is None:
-            return self.workers
+            return self.regular
         return self.by_model.get(model, self.wildcard)
 
-    @property
-    def is_uniform(self) -> bool:
-        """Whether the model makes no difference: every worker serves the same ones, or any."""
-        return len(self.by_model) <= 1 and len(self.wildcard) in (0, len(self.workers))
-
     def healthy_count(self) -> int:
-        """Workers that are ready; breakers do not matter."""
-        return sum(1 for worker in self.workers if worker.status is WorkerStatus.READY)
+        """Regular workers that are ready; breakers and vetoes do not matter."""
+        return sum(1 for worker in self.regular if worker.status is WorkerStatus.READY)
+
+
+def _index(
+    regular: tuple[Worker, ...], wildcard: tuple[Worker, ...]
+) -> dict[str, tuple[Worker, ...]]:
+    """Who serves which model, in registration order; wildcard workers serve every one."""
+    places: dict[str, list[int]] = {}
+    for place, worker in enumerate(regular):
+        for name in dict.fromkeys(worker.models):
+            places.setdefault(name, []).append(place)
+    if not wildcard:
+        return {name: tuple(regular[at] for at in found) for name, found in places.items()}
+    anyway = [place for place, worker in enumerate(regular) if not worker.models]
+    return {
+        name: tuple(regular[at] for at in sorted([*found, *anyway]))
+        for name, found in places.items()
+    }
 
 
 class Registry:
@@ -53,22 +91,44 @@ class Registry:
 
     def __init__(self) -> None:
         self.snapshot = Snapshot()
+        self._by_url: dict[str, Worker] = {}
         self._listeners: list[Callable[[Snapshot, Snapshot], None]] = []
 
     def on_change(self, listener: Callable[[Snapshot, Snapshot], None]) -> None:
         """Call `listener(old, new)` after each swap."""
         self._listeners.append(listener)
 
-    def add(self, worker: Worker) -> None:
-        """Register a worker; raises ValueError when its URL is taken."""
-        if any(known.url == worker.url for known in self.snapshot.workers):
-            raise ValueError(f"worker {worker.url} is already registered")
-        self._swap((*self.snapshot.workers, worker))
+    def find(self, url: str) -> Worker | None:
+        """The worker at a URL (`url@rank` for a rank)."""
+        return self._by_url.get(url)
 
-    def remove(self, worker: Worker) -> None:
-        """Take a worker out of routing; its open exchanges go on."""
-        worker.status = WorkerStatus.DRAINING
-        self._swap(known for known in self.snapshot.workers if known is not worker)
+    def add(self, *workers: Worker) -> None:
+        """Register workers in one swap; raises ValueError when a URL is taken."""
+        for worker in workers:
+            if worker.url in self._by_url:
+                raise ValueError(f"worker {worker.url} is already registered")
+        self._by_url.update((worker.url, worker) for worker in workers)
+        self._swap((*self.snapshot.workers, *workers))
+
+    def replace(self, old: Worker, new: Worker) -> None:
+        """Put `new` where `old` was; both have the same URL. Raises KeyError when it has left."""
+        if self._by_url[old.url] is not old:
+            raise KeyError(old.url)
+        self._by_url[new.url] = new
+        self._swap(new if known is old else known for known in self.snapshot.workers)
+
+    def remove(self, *workers: Worker) -> None:
+        """Take workers out of routing in one swap; their open exchanges go on."""
+        leaving = set(workers)
+        for worker in workers:
+            worker.status = WorkerStatus.DRAINING
+            if self._by_url.get(worker.url) is worker:
+                del self._by_url[worker.url]
+        self._swap(known for known in self.snapshot.workers if known not in leaving)
+
+    def refresh(self) -> None:
+        """Index the same workers again, after something that is indexed changed in them."""
+        self._swap(self.snapshot.workers)
 
     def _swap(self, workers: Iterable[Worker]) -> None:
         old, self.snapshot = self.snapshot, Snapshot.of(workers)

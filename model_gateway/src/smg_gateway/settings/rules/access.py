@@ -60,6 +60,8 @@ def check_trace(settings: Settings) -> None:
         "expected <host>:<port> or http(s)://<host>:<port>, with an IPv6 literal in brackets, "
         "and nothing more",
     )
+    ratio = settings.trace_sample_ratio
+    require(0.0 <= ratio <= 1.0, "trace_sample_ratio", ratio, "Must be between 0.0 and 1.0")
 
 
 def _is_collector(endpoint: str) -> bool:

@@ -14,6 +14,7 @@ __all__ = (
     "check_log_directory",
     "check_model_paths",
     "check_named_files",
+    "check_record_trace",
     "check_startup_files",
 )
 
@@ -84,6 +85,21 @@ def check_log_directory(settings: Settings) -> None:
             settings.log_dir,
             f"cannot be created: {parent} is not writable: {reason}",
         )
+
+
+def check_record_trace(settings: Settings) -> None:
+    """The recording's file exists and takes more, or can be made where it is to be."""
+    if settings.record_trace is None:
+        return
+    path = Path(settings.record_trace).absolute()
+    require(not path.is_dir(), "record_trace", settings.record_trace, "is a directory")
+    parent = path.parent
+    require(parent.is_dir(), "record_trace", settings.record_trace, f"{parent} does not exist")
+    if path.exists():
+        require(os.access(path, os.W_OK), "record_trace", settings.record_trace, "is not writable")
+        return
+    reason = _why_not_writable(parent)
+    require(reason is None, "record_trace", settings.record_trace, f"{parent}: {reason}")
 
 
 def _why_not_writable(directory: Path) -> str | None:

@@ -7,16 +7,28 @@ from itertools import pairwise
 
 from smg_gateway.settings.errors import ConfigError
 from smg_gateway.settings.record import Settings
+from smg_gateway.settings.routing import BUILT_IN_POLICIES
 from smg_gateway.settings.rules.conditions import (
     is_disaggregated,
     is_discovering,
+    is_header_name,
     policies_in_use,
     require,
     require_at_least,
     require_positive,
 )
 
-__all__ = ("check_overload", "check_policies", "check_worker_counts")
+__all__ = ("check_overload", "check_policies", "check_session_keys", "check_worker_counts")
+
+SESSION_MEMBERS = (
+    "conversation",
+    "prompt_cache_key",
+    "previous_response_id",
+    "session_id",
+    "metadata.user_id",
+    "user",
+)
+"""Members of a body that can name a session."""
 
 _SELECTION_POLICIES = ("cache-aware-default",)
 _KV_INDEXES = ("positional", "chain")
@@ -26,6 +38,8 @@ def check_policies(settings: Settings) -> None:
     """Every policy in use has parameters it can work with."""
     names = policies_in_use(settings)
     _check_names(settings)
+    for name in names:
+        _check_plugin(name, settings)
     if "cache_aware" in names:
         _check_cache_aware(settings)
     if "manual" in names:
@@ -39,6 +53,29 @@ def check_policies(settings: Settings) -> None:
     if "bucket" in names:
         _check_balance(settings)
         _check_bucket_interval(settings.bucket_adjust_interval_secs)
+
+
+def _check_plugin(name: str, settings: Settings) -> None:
+    """What other people wrote must load before anything depends on it."""
+    if name in BUILT_IN_POLICIES:
+        return
+    from smg_policies import PolicyConfig, PolicyInvalid, PolicyUnknown, create_policy
+
+    try:
+        create_policy(name, config=PolicyConfig(options=dict(settings.policy_options)))
+    except (PolicyInvalid, PolicyUnknown) as error:
+        require(False, "policy", name, str(error))
+
+
+def check_session_keys(settings: Settings) -> None:
+    """Every source of a session's key is one that exists."""
+    known = ", ".join((*SESSION_MEMBERS, "header:<name>", "harness"))
+    for source in settings.session_key_sources:
+        header = source.removeprefix("header:")
+        holds = source in (*SESSION_MEMBERS, "harness") or (
+            header != source and is_header_name(header)
+        )
+        require(holds, "session_key_sources", source, f"expected one of {known}")
 
 
 def _check_names(settings: Settings) -> None:

@@ -1,0 +1,100 @@
+"""A dry run of the choice of a worker: read the body, ask the policy, send nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import msgspec
+
+from ..dialects import RelayRoute
+from ..errors import NO_AVAILABLE_WORKERS, ErrorRecord, model_not_found
+from ..observability.decisions import Choice, DecisionRecord
+from ..workers import Worker
+from .reading import INLINE_BYTES, Read, read_body
+from .relay import RelayLane
+from .request import InboundRequest
+
+
+class ExcludedWorker(msgspec.Struct):
+    """A worker that serves the model but would not be considered, and why."""
+
+    worker: str
+    why: str
+
+
+class Explanation(msgspec.Struct):
+    """Where a request would go as things stand.
+
+    `decision` is None when it would not be sent anywhere; `error` then says what its answer would
+    be: the status and the code.
+    """
+
+    object: str
+    path: str
+    decision: DecisionRecord | None
+    excluded: list[ExcludedWorker]
+    error: ForeseenError | None = None
+
+
+class ForeseenError(msgspec.Struct):
+    """The answer that the gateway itself would give."""
+
+    status: int
+    code: str | None
+    message: str
+
+
+async def explain(lane: RelayLane, request: InboundRequest, route: RelayRoute) -> Explanation:
+    """What would happen to this body on `route`.
+
+    Raises `smg_protocols.RequestInvalid` for a body that the route refuses, and
+    `PreviewUnsupported` when the policy cannot say.
+    """
+    if len(request.body) > INLINE_BYTES:
+        read = await asyncio.to_thread(read_body, request, route, lane.canonical)
+    else:
+        read = read_body(request, route, lane.canonical)
+    return _explained(lane, request, route, read)
+
+
+def _explained(
+    lane: RelayLane, request: InboundRequest, route: RelayRoute, read: Read
+) -> Explanation:
+    model = read.model
+    workers = lane.serving(model)
+    explanation = Explanation("router.explanation", route.path, None, [])
+    if not workers and model is not None:
+        explanation.error = _foreseen(model_not_found(model))
+        return explanation
+    routing, _ = lane.routable(request, read.view, model, workers)
+    selection = lane.selector.preview(routing, workers)
+    usable = lane.selector.usable(workers)
+    explanation.excluded = [
+        ExcludedWorker(worker.url, _why_excluded(worker))
+        for worker in workers
+        if worker not in usable
+    ]
+    if selection is None:
+        explanation.error = _foreseen(NO_AVAILABLE_WORKERS)
+        return explanation
+    explanation.decision = Choice(
+        request.id,
+        model,
+        1,
+        selection.decision,
+        selection.considered,
+        selection.took_s,
+        time.time(),
+    ).record()
+    return explanation
+
+
+def _foreseen(error: ErrorRecord) -> ForeseenError:
+    return ForeseenError(error.status, error.code, error.message)
+
+
+def _why_excluded(worker: Worker) -> str:
+    if worker.status.value != "ready":
+        return f"its status is {worker.status.value}"
+    return f"its circuit breaker is {worker.breaker.state.name.lower().replace('_', '-')}"
