@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from random import Random
 
 import pytest
@@ -18,6 +19,7 @@ from smg_policies import (
     PolicyConfig,
     PrefixHashPolicy,
     RoutingRequest,
+    create_policy,
 )
 from smg_policies._ring import MAX_MEMBERS  # noqa: PLC2701 - the bound that a test fills
 from xxhash import xxh3_64_hexdigest
@@ -79,6 +81,34 @@ def test_a_removed_worker_moves_only_its_own_keys() -> None:
     moved = [old for old, new in zip(before, after, strict=True) if old != new]
     assert moved
     assert set(moved) == {IDS[0]}
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 8, 16, 32])
+@pytest.mark.parametrize("name", ["consistent_hashing", "prefix_hash"])
+def test_one_of_n_workers_leaving_moves_at_most_its_fair_share_and_a_third(
+    name: str, count: int
+) -> None:
+    policy = create_policy(name, Random(1))
+    workers = [PlainCandidate(f"http://10.0.1.{number}:8000") for number in range(count)]
+    requests = [
+        RoutingRequest(routing_key=key)
+        if name == "consistent_hashing"
+        else RoutingRequest(text=f"prompt {key}")
+        for key in map(str, range(500 * count))
+    ]
+
+    def owners(usable: list[PlainCandidate]) -> list[str]:
+        decisions = [policy.select(request, usable) for request in requests]
+        return [decision.worker.id for decision in decisions if decision]
+
+    before = owners(workers)
+    assert max(Counter(before).values()) <= 1.3 * len(requests) / count
+    leaving = Random(count).choice(workers)
+    policy.worker_removed(leaving.id)
+    after = owners([worker for worker in workers if worker is not leaving])
+    moved = [old for old, new in zip(before, after, strict=True) if old != new]
+    assert set(moved) == {leaving.id}
+    assert len(moved) <= 1.3 * len(requests) / count
 
 
 def test_an_empty_ring_has_no_owner() -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import smg_simulator
 
 
@@ -28,6 +31,12 @@ def test_the_door_offers_exactly_these_names() -> None:
         "simulate",
         "sweep",
     )
+
+
+def test_importing_loads_no_server() -> None:
+    check = "import sys, smg_simulator; print({'aiohttp', 'asyncio', 'socket'} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "set()"
 
 
 def test_every_name_is_there_and_documented() -> None:

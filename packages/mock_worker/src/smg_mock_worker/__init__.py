@@ -2,7 +2,12 @@
 
 `MockWorker` is the server; what it answers, `faults` may spoil, and what it was asked, `requests`
 remembers. `Engine` is the model behind it, free of I/O, for simulations on a clock of their own.
+The server and the packages it needs are loaded when a name of it is first used.
 """
+
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from smg_mock_worker.engine import (
     Engine,
@@ -31,10 +36,12 @@ from smg_mock_worker.faults import (
     StallMidStream,
     UnderstateLength,
 )
-from smg_mock_worker.information import LoadOverride
 from smg_mock_worker.prefix_cache import PrefixCache
-from smg_mock_worker.records import Outcome, RecordedRequest, RequestLog
-from smg_mock_worker.server import MockWorker
+
+if TYPE_CHECKING:
+    from smg_mock_worker.information import LoadOverride
+    from smg_mock_worker.records import Outcome, RecordedRequest, RequestLog
+    from smg_mock_worker.server import MockWorker
 
 __all__ = (
     "AddLatency",
@@ -67,3 +74,26 @@ __all__ = (
     "TokenProduced",
     "UnderstateLength",
 )
+
+_SERVER_NAMES = MappingProxyType({
+    "LoadOverride": "smg_mock_worker.information",
+    "MockWorker": "smg_mock_worker.server",
+    "Outcome": "smg_mock_worker.records",
+    "RecordedRequest": "smg_mock_worker.records",
+    "RequestLog": "smg_mock_worker.records",
+})
+
+
+def __getattr__(name: str) -> object:
+    """A name of the server; what only wants the engine model does not load aiohttp."""
+    module = _SERVER_NAMES.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(module), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    """The public names, loaded or not."""
+    return sorted({*globals(), *__all__})

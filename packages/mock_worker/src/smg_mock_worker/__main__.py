@@ -33,6 +33,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--max-model-len", type=int, default=32_768, help="longest prompt and answer in tokens")
     add("--answer-tokens", type=int, default=32, help="length of an answer without a limit")
     add("--dp-size", type=int, default=1, help="data-parallel ranks")
+    add("--role", choices=("prefill", "decode"), help="do only one leg of each request")
     add("--keep-alive-s", type=float, default=DEFAULT_KEEP_ALIVE_S, help="idle connections' life")
     add("--seed", type=int, default=0, help="for the faults' probabilities")
     add("--quiet", action="store_true", help="do not print the ready line")
@@ -55,6 +56,7 @@ def _make_worker(options: argparse.Namespace) -> MockWorker:
         max_model_len=options.max_model_len,
         answer_tokens=options.answer_tokens,
         dp_size=options.dp_size,
+        role=options.role,
         keep_alive_s=options.keep_alive_s,
         seed=options.seed,
     )

@@ -20,6 +20,7 @@ from smg_mock_worker.engine import DEFAULT_CACHE_BLOCKS, Engine, EngineTiming
 from smg_mock_worker.errors import Flavour
 from smg_mock_worker.exchange import ServedModel
 from smg_mock_worker.faults import Faults
+from smg_mock_worker.handover import Handovers, Role
 from smg_mock_worker.information import LoadOverride, WorkerFacts
 from smg_mock_worker.pacer import EnginePacer
 from smg_mock_worker.prefix_cache import PrefixCache
@@ -58,6 +59,8 @@ class MockWorker:
     `cache_blocks` blocks of 16 tokens (0 = none) per data-parallel rank. `seed` drives the faults'
     probabilities. An answer has `answer_tokens` tokens if the request sets no limit; `answerer`, if
     given, turns the rendered prompt into the answer's text (None = as if there were no answerer).
+    With the `role` "prefill" prompts are computed for others to continue, with "decode" prompts
+    are fetched from where they were computed, as SGLang and vLLM do it.
     A connection is closed after `keep_alive_s` without a request. The log keeps
     `max_recorded_requests`.
 
@@ -79,6 +82,7 @@ class MockWorker:
         answer_tokens: int = 32,
         answerer: Answerer | None = None,
         dp_size: int = 1,
+        role: Role | None = None,
         keep_alive_s: float = DEFAULT_KEEP_ALIVE_S,
         max_recorded_requests: int = 10_000,
     ) -> None:
@@ -99,6 +103,8 @@ class MockWorker:
         self._timing = timing or EngineTiming()
         self._cache_blocks = cache_blocks
         self._dp_size = dp_size
+        self._role = role
+        self._handovers = Handovers()
         self._keep_alive_s = keep_alive_s
         self._load_override: LoadOverride | None = None
         self._host = host
@@ -225,6 +231,8 @@ class MockWorker:
             faults=self.faults,
             requests=self.requests,
             vocabulary=Vocabulary(answer_words()),
+            role=self._role,
+            handovers=self._handovers,
             load_override=self._load_override,
         )
 

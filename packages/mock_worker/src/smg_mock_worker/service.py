@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -26,6 +27,13 @@ from smg_mock_worker.faults import (
     LengthFault,
     ResetConnection,
     StreamFault,
+)
+from smg_mock_worker.handover import (
+    HANDOVER_PATH,
+    Meeting,
+    first_token_only,
+    read_meeting,
+    told,
 )
 from smg_mock_worker.pacer import EnginePacer
 from smg_mock_worker.records import Outcome, RecordedRequest
@@ -66,6 +74,8 @@ class Service:
             body=await request.read(),
             received_at=time.time(),
         )
+        if call.path == HANDOVER_PATH:
+            return await send_reply(request, await self._hand_over(call))
         if call.path.startswith(ADMIN_PREFIX):
             return await send_reply(request, self._control(call))
         record = RecordedRequest(
@@ -105,6 +115,12 @@ class Service:
         except RequestRefused as refusal:
             body = encode_refusal(refusal, Flavour.SGLANG, Surface.NATIVE)
             return Reply(status=refusal.status, body=body)
+
+    async def _hand_over(self, call: Call) -> Reply:
+        prompt = await self._state.handovers.take(call.query.get("key", ""))
+        if prompt is None:
+            return Reply(status=404, body=b"null")
+        return Reply(body=encode_json(list(prompt)))
 
     async def _answer(
         self, request: web.BaseRequest, call: Call, record: RecordedRequest
@@ -155,6 +171,13 @@ class Service:
         try:
             exchange = route.parse(call, self._state.facts.served)
             pacer = self._state.pick_rank(call.headers.get("X-Data-Parallel-Rank"))
+            meeting = self._meeting(call)
+            if meeting is not None and self._state.role == "prefill":
+                reply = await self._prefill(exchange, pacer, meeting)
+                return await self._send(request, record, reply, fault)
+            if meeting is not None:
+                for prompt in await self._state.handovers.fetch(meeting):
+                    pacer.engine.cache.insert(prompt)
             # A wrong length can only be announced for an answer that is known as a whole.
             if exchange.stream and not isinstance(fault, LengthFault):
                 return await self._stream(request, record, exchange, pacer, fault)
@@ -162,6 +185,23 @@ class Service:
         except RequestRefused as refusal:
             reply = self._refusal_reply(refusal, route.surface)
         return await self._send(request, record, reply, fault)
+
+    def _meeting(self, call: Call) -> Meeting | None:
+        """How the request changes hands; None on a worker that does all of it."""
+        facts = self._state.facts
+        if self._state.role is None:
+            return None
+        return read_meeting(call.body, f"http://{facts.host}:{facts.port}")
+
+    async def _prefill(self, exchange: Exchange, pacer: EnginePacer, meeting: Meeting) -> Reply:
+        """Compute the prompts and one token each, and have the caches fetched."""
+        exchange.choices = first_token_only(exchange.choices)
+        reply = await self._compute(exchange, pacer)
+        state = self._state
+        state.handovers.offer(meeting, exchange.choices)
+        if meeting.is_told and not exchange.stream:
+            reply = replace(reply, body=told(reply.body, meeting, f"engine-{state.facts.port}"))
+        return reply
 
     async def _send(
         self,

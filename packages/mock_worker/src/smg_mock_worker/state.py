@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from smg_mock_worker.delivery import ExchangeRun
 from smg_mock_worker.engine import EngineLoad
 from smg_mock_worker.faults import Faults
+from smg_mock_worker.handover import Handovers, Role
 from smg_mock_worker.information import LoadOverride, WorkerFacts
 from smg_mock_worker.pacer import EnginePacer
 from smg_mock_worker.records import RequestLog
@@ -24,6 +25,8 @@ class WorkerState:
     faults: Faults
     requests: RequestLog
     vocabulary: Vocabulary
+    role: Role | None = None
+    handovers: Handovers = field(default_factory=Handovers)
     load_override: LoadOverride | None = None
     is_profiling: bool = False
     active_requests: int = 0

@@ -18,8 +18,8 @@ class BlockCache(Protocol):
         """How many leading blocks of `names` are held; marks them as used."""
         ...
 
-    def insert(self, names: Sequence[int]) -> None:
-        """Hold these blocks (the first ones, should not all fit)."""
+    def insert(self, names: Sequence[int]) -> Sequence[int]:
+        """Hold these blocks (the first ones, should not all fit); those given up for them."""
         ...
 
     def clear(self) -> None:
@@ -45,8 +45,9 @@ class BoundlessCache:
                 return count
         return len(names)
 
-    def insert(self, names: Sequence[int]) -> None:
+    def insert(self, names: Sequence[int]) -> Sequence[int]:
         self._held.update(names)
+        return ()
 
     def clear(self) -> None:
         self._held.clear()
@@ -78,13 +79,12 @@ class LruCache:
             held.move_to_end(name)
         return count
 
-    def insert(self, names: Sequence[int]) -> None:
+    def insert(self, names: Sequence[int]) -> Sequence[int]:
         held = self._held
         for name in reversed(names[: self._capacity]):
             held[name] = None
             held.move_to_end(name)
-        while len(held) > self._capacity:
-            held.popitem(last=False)
+        return [held.popitem(last=False)[0] for _ in range(len(held) - self._capacity)]
 
     def clear(self) -> None:
         self._held.clear()

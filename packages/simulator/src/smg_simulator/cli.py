@@ -55,6 +55,7 @@ def make_parser(program: str = PROGRAM) -> argparse.ArgumentParser:
         default=True,
         help="give token ids to policies, beside the text (default), or the text alone",
     )
+    add("--kv-events", action="store_true", help="engines tell policies what they hold")
     add("--characters-per-token", type=float, default=DEFAULT_CHARACTERS_PER_TOKEN, metavar="X")
     add("--session-block", type=int, metavar="N", help="block N of a prompt is its routing key")
     output = parser.add_argument_group("output")
@@ -160,6 +161,7 @@ def _read_scenarios(options: argparse.Namespace) -> list[Scenario]:
         cache_blocks=options.cache_blocks,
         outages=(*down, *leave),
         token_ids=options.token_ids,
+        kv_events=options.kv_events,
         characters_per_token=options.characters_per_token,
         session_block=options.session_block,
         report_interval_s=options.report_interval_s,

@@ -11,7 +11,9 @@ from __future__ import annotations
 import enum
 import heapq
 from collections import deque
+from collections.abc import Sequence
 from itertools import count
+from typing import Protocol
 
 from smg_mock_worker import EngineTiming
 from smg_policies import Decision, LoadReport
@@ -19,7 +21,7 @@ from smg_policies import Decision, LoadReport
 from smg_simulator.cache import BlockCache
 from smg_simulator.trace import TraceRequest
 
-__all__ = ("NEVER", "EngineModel", "Job", "JobState", "Schedule")
+__all__ = ("NEVER", "CacheListener", "EngineModel", "Job", "JobState", "Schedule")
 
 NEVER = -1.0
 """The time of what has not happened: unlike NaN it is equal to itself."""
@@ -90,6 +92,24 @@ class Schedule:
         heapq.heappush(self.heap, (at, number, job))
 
 
+class CacheListener(Protocol):
+    """Who is told what engines hold, as engines publish it in KV cache events."""
+
+    def changed(
+        self,
+        engine: EngineModel,
+        request: TraceRequest,
+        before: int,
+        held: int,
+        given_up: Sequence[int],
+    ) -> None:
+        """Of a request's leading blocks an engine holds `held`, instead of `before`.
+
+        For what came in it gave up others; answers have negative names.
+        """
+        ...
+
+
 class EngineModel:
     """One simulated engine; to a policy, a candidate.
 
@@ -103,6 +123,7 @@ class EngineModel:
         "_cache",
         "_capacity_tokens",
         "_latency_s",
+        "_listener",
         "_max_running",
         "_max_waiting",
         "_prefilling",
@@ -134,6 +155,7 @@ class EngineModel:
         schedule: Schedule,
         *,
         capacity_tokens: int | None = None,
+        listener: CacheListener | None = None,
     ) -> None:
         self.index = index
         self.id = f"http://worker-{index}"
@@ -155,6 +177,7 @@ class EngineModel:
         self._running: dict[Job, None] = {}
         self._prefilling: Job | None = None
         self._spare_names = count(-1, -1)
+        self._listener = listener
 
     def __repr__(self) -> str:
         return f"<EngineModel {self.id} running={len(self._running)} waiting={len(self._waiting)}>"
@@ -243,7 +266,7 @@ class EngineModel:
     def _end_prefill(self, job: Job) -> None:
         job.state = JobState.DECODING
         self._prefilling = None
-        self._cache.insert(job.whole)
+        self._keep(job, job.whole)
 
     def _finish(self, job: Job, at: float) -> None:
         job.state = JobState.OVER
@@ -253,8 +276,18 @@ class EngineModel:
             request = job.request
             total = (request.prompt_tokens + request.output_tokens) // self._block_size
             answer = (next(self._spare_names) for _ in range(total - len(job.whole)))
-            self._cache.insert((*job.whole, *answer))
+            self._keep(job, (*job.whole, *answer))
         self._start_waiting(at)
+
+    def _keep(self, job: Job, names: Sequence[int]) -> None:
+        """Put blocks of a job into the cache, and tell who listens what came of it."""
+        cache = self._cache
+        if self._listener is None:
+            cache.insert(names)
+            return
+        before = cache.match(job.whole)
+        given_up = cache.insert(names)
+        self._listener.changed(self, job.request, before, cache.match(job.whole), given_up)
 
     def _produced(self, job: Job, now: float) -> int:
         if job.first_token_at == NEVER:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from binascii import b2a_base64
+from collections.abc import Sequence
 
 from smg_simulator.trace import Trace, TraceRequest
 
@@ -60,10 +61,16 @@ class PromptStandIn:
 
     def tokens(self, request: TraceRequest) -> array[int]:
         """The request's prompt as token ids, unsigned and at most 24 bits wide."""
+        tokens = self.block_tokens(request.blocks)
+        del tokens[request.prompt_tokens :]
+        return tokens
+
+    def block_tokens(self, names: Sequence[int]) -> array[int]:
+        """The token ids of whole blocks, one after the other."""
         seeds = self._tokens
         repeat = -(-self._block_size // 2)
         pieces: list[bytes] = []
-        for name in request.blocks:
+        for name in names:
             seed = seeds.get(name)
             if seed is None:
                 seed = seeds[name] = _token_seed(name)
@@ -73,7 +80,6 @@ class PromptStandIn:
             pieces = [piece[:-width] for piece in pieces]
         tokens = array("I")
         tokens.frombytes(b"".join(pieces))
-        del tokens[request.prompt_tokens :]
         return tokens
 
 

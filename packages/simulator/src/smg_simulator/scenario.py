@@ -45,7 +45,8 @@ class Scenario:
     `policy` is a name that `smg_policies.create_policy` knows, or what makes a policy. `timing` is that of every worker, or one for each. `cache_blocks` is each worker's prefix
     cache in blocks of the trace (None: without bound). Policies get token ids beside the text, as
     they do for gRPC engines and for requests with `input_ids`; without `token_ids` they get the
-    text alone. With `session_block` prompts that share their
+    text alone. With `kv_events` engines tell policies that have `events`, as cache_aware has,
+    which blocks they hold, at once. With `session_block` prompts that share their
     block of that number (from 0) also share a routing key, where the trace has none. Engines are polled for their load every
     `report_interval_s` (None: never). A request is tried `max_attempts` times, pausing as the
     gateway does. Raises `ValueError` for what cannot be simulated.
@@ -59,6 +60,7 @@ class Scenario:
     cache_blocks: int | None = None
     outages: tuple[Outage, ...] = ()
     token_ids: bool = True
+    kv_events: bool = False
     characters_per_token: float = DEFAULT_CHARACTERS_PER_TOKEN
     session_block: int | None = None
     report_interval_s: float | None = None
@@ -73,6 +75,8 @@ class Scenario:
             raise ValueError("cache_blocks must not be negative")
         if self.session_block is not None and self.session_block < 0:
             raise ValueError("session_block must not be negative")
+        if self.kv_events and not self.token_ids:
+            raise ValueError("kv_events are of use only with token_ids")
         if not 0 < self.characters_per_token < math.inf:
             raise ValueError("characters_per_token must be positive")
         if self.report_interval_s is not None and not self.report_interval_s > 0:

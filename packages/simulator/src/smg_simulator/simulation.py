@@ -20,7 +20,8 @@ from smg_policies import (
 )
 
 from smg_simulator.cache import make_cache
-from smg_simulator.engines import NEVER, EngineModel, Job, Schedule
+from smg_simulator.engines import NEVER, CacheListener, EngineModel, Job, Schedule
+from smg_simulator.events import EventFeed
 from smg_simulator.formats import read_trace
 from smg_simulator.prompts import DEFAULT_CHARACTERS_PER_TOKEN, PromptStandIn
 from smg_simulator.record import Outcome, Record
@@ -52,6 +53,7 @@ def simulate(
     cache_blocks: int | None = None,
     outages: Sequence[Outage] = (),
     token_ids: bool = True,
+    kv_events: bool = False,
     characters_per_token: float = DEFAULT_CHARACTERS_PER_TOKEN,
     session_block: int | None = None,
     report_interval_s: float | None = None,
@@ -71,6 +73,7 @@ def simulate(
         cache_blocks=cache_blocks,
         outages=tuple(outages),
         token_ids=token_ids,
+        kv_events=kv_events,
         characters_per_token=characters_per_token,
         session_block=session_block,
         report_interval_s=report_interval_s,
@@ -85,7 +88,9 @@ def run(trace: Trace, scenario: Scenario, progress: Progress | None = None) -> R
     return summarize(trace, scenario, replay.record, replay.engines, replay.reasons)
 
 
-def _fleet(trace: Trace, scenario: Scenario, schedule: Schedule) -> list[EngineModel]:
+def _fleet(
+    trace: Trace, scenario: Scenario, schedule: Schedule, listener: CacheListener | None
+) -> list[EngineModel]:
     capacity = scenario.cache_blocks
     engines = [
         EngineModel(
@@ -95,6 +100,7 @@ def _fleet(trace: Trace, scenario: Scenario, schedule: Schedule) -> list[EngineM
             trace.block_size,
             schedule,
             capacity_tokens=capacity * trace.block_size if capacity else None,
+            listener=listener,
         )
         for index, timing in enumerate(scenario.timings)
     ]
@@ -128,7 +134,10 @@ class _Replay:
         self._pending = 0
         self.record = Record()
         self.reasons: dict[str, int] = {}
-        self.engines = _fleet(trace, scenario, self._schedule)
+        self._feed: EventFeed | None = None
+        if scenario.kv_events:
+            self._feed = EventFeed(self._policies, self._stand_in, trace.block_size)
+        self.engines = _fleet(trace, scenario, self._schedule, self._feed)
         self._usable: list[EngineModel] = list(self.engines)
 
     def play(self, progress: Progress | None) -> None:
@@ -242,6 +251,8 @@ class _Replay:
         if outage.leaves:
             for policy in self._policies.values():
                 policy.worker_removed(engine.id)
+        if self._feed is not None:
+            self._feed.cleared(engine)
         for job in engine.crash():
             self._release(job, engine)
             if job.first_token_at == NEVER:
