@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import structlog
 from smg_gateway.observability.logs import LogFilter, configure_logging, get_logger
+from smg_gateway.settings import ControlPlaneKey, Settings
 
 CHAT = "/v1/chat/completions"
 
@@ -89,3 +90,46 @@ async def test_each_request_has_one_access_line_without_secrets(
     assert (refused["status"], refused["error_code"]) == (401, "invalid_api_key")
     assert (probed["path"], probed["status"]) == ("/readiness", 200)
     assert "secret" not in text and "private" not in text
+
+
+def test_levels_change_while_loggers_are_in_use(lines: io.StringIO) -> None:
+    control = configure_logging(LogFilter.parse("", "warn"), as_json=True, stream=lines)
+    log = get_logger("smg_gateway.app")
+    log.info("one")
+    log.warning("two")
+
+    control.set_filter(LogFilter.parse("smg_gateway.app=debug", "error"))
+    log.debug("three")
+    get_logger("smg_gateway.other").warning("four")
+
+    assert [json.loads(line)["event"] for line in lines.getvalue().splitlines()] == ["two", "three"]
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_configured_secrets_are_hidden_wherever_a_line_would_show_them(
+    as_json: bool, lines: io.StringIO
+) -> None:
+    settings = Settings(
+        api_key='sk-"quoted"-key',
+        tenant_api_key=(("acme", "tenant-key-of-acme"),),
+        control_plane_api_keys=(ControlPlaneKey("i", "n", "admin", "admin-key"),),
+        redis_url="redis://:hushhush@cache:6379",
+    )
+    control = configure_logging(
+        LogFilter.parse("", "info"), as_json=as_json, stream=lines, secrets=[*settings.secrets()]
+    )
+    log = get_logger("m")
+    try:
+        raise RuntimeError(f"cannot connect to {settings.redis_url}")
+    except RuntimeError as error:
+        log.error("failed", exc_info=error, tenant="acme", key="tenant-key-of-acme", short="n")
+    log.info("keys", one=settings.api_key, other="admin-key")
+    control.hide(["another-secret"])
+    log.info("later", text="another-secret admin-key")
+
+    text = lines.getvalue()
+    for secret in ("quoted", "tenant-key-of", "hushhush", "another-secret"):
+        assert secret not in text
+    assert text.count("admin-key") == 1
+    assert text.count("***") == 5
+    assert "acme" in text

@@ -37,6 +37,8 @@ from .front import Admitted, AsgiApp, Front, Receive, Scope, Send, starlette_app
 from .intake import BodyReader, RelayEndpoint
 from .lanes import Client, InboundRequest, Job, RelayLane
 from .lanes.exchange import Exchange
+from .lanes.pair_plane import PairPlane
+from .lanes.pairing import compatible
 from .observability.access import AccessLog
 from .observability.admission import AdmissionMetrics
 from .observability.fleet import FleetTelemetry
@@ -45,15 +47,18 @@ from .observability.policies import PolicyMetrics
 from .observability.recording import TraceRecorder
 from .observability.telemetry import Telemetry
 from .observability.tracing import Tracing, open_tracing
-from .selection import PolicyMaker, Selector
-from .settings import ConfigError, Settings
+from .selection import PairSelector, PolicyMaker, Selector
+from .settings import Settings
 from .wiring import (
     fleet_config,
     limits,
+    pair_config,
     policy_config,
     policy_settings,
     relay_config,
     retry_policy,
+    shed_retry_after_s,
+    static_workers,
     worker_tls,
 )
 from .workers import Fleet, Registry, Snapshot
@@ -95,9 +100,10 @@ class Gateway:
             tls=lambda: worker_tls(settings),
             clock=clock,
         )
-        self.readiness = Readiness(self.registry)
+        self.readiness = Readiness(self.registry, paired=settings.pd_disaggregation)
         self._recorder = TraceRecorder(Path(path)) if (path := settings.record_trace) else None
         self._tracing: Tracing | None = None
+        self._legs: list[Selector] = []
         self.lane = self._relay_lane()
         routes: list[BaseRoute] = [
             *probe_routes(self.readiness),
@@ -120,7 +126,10 @@ class Gateway:
 
     def _relay_lane(self) -> RelayLane:
         settings = self.settings
-        selector = Selector(self._policy_maker(settings).create, clock=self._clock)
+        selector = Selector(
+            self._policy_maker(settings).create, clock=self._clock, label_of=self._policy_label
+        )
+        selector.shed_retry_after_s = shed_retry_after_s(settings)
         PolicyMetrics(
             self.telemetry.exposition,
             lambda: selector.by_model,
@@ -137,13 +146,44 @@ class Gateway:
             on_finished=self._exchange_finished,
             on_refused=self._request_refused,
             recorder=self._recorder,
+            pairs=self._pair_plane(settings),
         )
 
-    def _policy_maker(self, settings: Settings) -> PolicyMaker:
+    def _pair_plane(self, settings: Settings) -> PairPlane:
+        cap = settings.prefill_max_inflight_requests_per_worker
+        return PairPlane(
+            pair_config(settings),
+            registry=self.registry,
+            selector=PairSelector(
+                self._leg_selector(settings, settings.prefill_policy),
+                self._leg_selector(settings, settings.decode_policy),
+                partners=compatible,
+                max_prefills=cap if cap > 0 else None,
+            ),
+            telemetry=self.telemetry,
+            clock=self._clock,
+        )
+
+    def _leg_selector(self, settings: Settings, policy: str | None) -> Selector:
+        selector = Selector(self._policy_maker(settings, policy).create, clock=self._clock)
+        self._legs.append(selector)
+        return selector
+
+    def _renew_policies(self, settings: Settings) -> None:
+        """Choose by other policies; raises what making one raises, and nothing has changed then."""
+        names = (None, settings.prefill_policy, settings.decode_policy)
+        makers = [self._policy_maker(settings, name) for name in names]
+        for maker in makers:
+            maker.create()
+        for selector, maker in zip((self.lane.selector, *self._legs), makers, strict=True):
+            selector.renew(maker.create)
+
+    def _policy_maker(self, settings: Settings, policy: str | None = None) -> PolicyMaker:
         return PolicyMaker(
-            settings.policy,
+            policy or settings.policy,
             policy_config(settings),
             sticky=settings.routing_key_override,
+            by_rank=settings.dp_aware and settings.dp_minimum_tokens_scheduler,
             rng=self._rng,
             clock=self._clock,
         )
@@ -151,15 +191,14 @@ class Gateway:
     def reconfigure(self, settings: Settings) -> None:
         """Put other settings into force, in one step; `follow_workers` is to be called next.
 
-        Settings that cannot change live are the caller's to refuse. Raises ConfigError, or what
+        Settings that cannot change live are the caller's to refuse. Raises what
         making a policy raises; nothing has changed then.
         """
         old, fleet, lane = self.settings, fleet_config(settings), relay_config(settings)
-        if fleet.monitors_load is not self.fleet.config.monitors_load:
-            raise ConfigError("load monitoring cannot be switched on or off without a restart")
         if policy_settings(settings) != policy_settings(old):
-            self.lane.selector.renew(self._policy_maker(settings).create)
+            self._renew_policies(settings)
         self.settings = settings
+        self.lane.selector.shed_retry_after_s = shed_retry_after_s(settings)
         self.lane.reconfigure(lane, retry_policy(settings))
         self.fleet.reconfigure(fleet)
         self.gate.reconfigure(limits(settings))
@@ -172,7 +211,7 @@ class Gateway:
 
     async def follow_workers(self) -> None:
         """Register workers that the settings name now, and drain those they no longer name."""
-        await self.fleet.follow(self.settings.worker_urls)
+        await self.fleet.follow(static_workers(self.settings))
 
     @property
     def active_requests(self) -> int:
@@ -187,7 +226,7 @@ class Gateway:
         """Register workers and watch them until left; then close every connection."""
         jobs = [
             self.lane.run(),
-            self.fleet.run(self.settings.worker_urls),
+            self.fleet.run(static_workers(self.settings)),
         ]
         if self._recorder is not None:
             jobs.append(self._recorder.run())
@@ -229,7 +268,13 @@ class Gateway:
         there = {worker.id for worker in new.workers}
         for worker in old.workers:
             if worker.id not in there:
-                self.lane.selector.worker_removed(worker)
+                self.lane.worker_removed(worker)
+        self.lane.selector.models_changed(new.by_model.keys())
+
+    def _policy_label(self, model: str | None) -> str | None:
+        """The policy that the first worker of a model asks for."""
+        workers = self.registry.snapshot.serving(model)
+        return workers[0].labels.get("policy") if workers else None
 
     # --- ASGI ----------------------------------------------------------------------------
 

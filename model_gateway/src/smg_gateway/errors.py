@@ -179,6 +179,25 @@ NO_AVAILABLE_WORKERS = ErrorRecord(
     message="All workers are unavailable (circuit breaker open or unhealthy)",
     retry_after_s=1,
 )
+
+
+def overload_shed(model: str | None, retry_after_s: int) -> ErrorRecord:
+    """503 when every worker of a model reports too much load."""
+    return ErrorRecord(
+        status=503,
+        code=OVERLOAD_SHED_CODE,
+        message=f"All workers for model '{model or 'unknown'}' are overloaded",
+        retry_after_s=retry_after_s,
+    )
+
+
+OVERLOAD_SHED_CODE = "worker_overload_protection_shed"
+MISSING_MODEL = ErrorRecord(
+    status=400,
+    code="missing_model",
+    message="The request must name its model: this gateway serves several",
+    param="model",
+)
 NO_WORKERS = ErrorRecord(status=503, code="no_workers", message="No workers are available")
 NO_MODELS = ErrorRecord(status=503, code="no_models_available", message="No models available")
 

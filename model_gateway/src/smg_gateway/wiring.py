@@ -11,6 +11,8 @@ from .admission import Limits, concurrency_bound
 from .dialects import SessionKeys
 from .edge import EdgeLimits
 from .lanes import RelayConfig
+from .lanes.pair_plane import PairConfig
+from .lanes.pair_queue import PairQueueLimits
 from .selection import RetryPolicy
 from .settings import Settings
 from .upstream import PoolLimits
@@ -20,6 +22,7 @@ from .workers import (
     HealthConfig,
     LivenessLimits,
     OverloadLimits,
+    WorkerSpec,
 )
 
 LOAD_POLICIES = frozenset({"least_load", "power_of_two", "cache_aware", "dp_min_token"})
@@ -68,9 +71,15 @@ def policy_config(settings: Settings) -> PolicyConfig:
     )
 
 
-def policy_settings(settings: Settings) -> tuple[str, bool, PolicyConfig]:
+def policy_settings(settings: Settings) -> tuple[object, ...]:
     """Everything that policies are made from."""
-    return settings.policy, settings.routing_key_override, policy_config(settings)
+    return (
+        settings.policy,
+        settings.prefill_policy,
+        settings.decode_policy,
+        settings.routing_key_override,
+        policy_config(settings),
+    )
 
 
 def relay_config(settings: Settings) -> RelayConfig:
@@ -83,6 +92,7 @@ def relay_config(settings: Settings) -> RelayConfig:
         aliases=dict(settings.model_alias),
         routing_key_headers=tuple(name.lower().encode() for name in names),
         sessions=SessionKeys(settings.session_key_sources) if sticky else None,
+        requires_model=settings.enable_igw,
     )
 
 
@@ -94,6 +104,11 @@ def overload_limits(settings: Settings) -> OverloadLimits:
         waiting_requests=settings.worker_overload_waiting_requests,
         token_usage=settings.worker_overload_token_usage,
     )
+
+
+def shed_retry_after_s(settings: Settings) -> int | None:
+    """When to try again after a refusal for overload: the next reports decide. None refuses none."""
+    return settings.load_monitor_interval if settings.worker_overload_shed else None
 
 
 def fleet_config(settings: Settings) -> FleetConfig:
@@ -118,6 +133,32 @@ def fleet_config(settings: Settings) -> FleetConfig:
         monitors_load=needs_load or not settings.disable_load_monitoring,
         removes_failed=bool(settings.remove_unhealthy_workers),
         dp_aware=settings.dp_aware,
+    )
+
+
+def static_workers(settings: Settings) -> list[WorkerSpec]:
+    """The workers that the settings name."""
+    if not settings.pd_disaggregation:
+        return [WorkerSpec(url=url) for url in settings.worker_urls]
+    prefills = [
+        WorkerSpec(url=url, worker_type="prefill", bootstrap_port=port)
+        for url, port in settings.prefill or ()
+    ]
+    decodes = [WorkerSpec(url=url, worker_type="decode") for url in settings.decode or ()]
+    return [*prefills, *decodes]
+
+
+def pair_config(settings: Settings) -> PairConfig:
+    """Requests on pairs of workers."""
+    queue, wait_s = settings.prefill_queue_size, settings.prefill_queue_timeout_secs
+    return PairConfig(
+        always=settings.pd_disaggregation,
+        queue=PairQueueLimits(
+            prefill_queue=100 if queue is None else queue,
+            prefill_wait_s=60 if wait_s is None else wait_s,
+            decode_wait_s=settings.pd_admission_wait_secs,
+        ),
+        shed_retry_after_s=settings.load_monitor_interval,
     )
 
 

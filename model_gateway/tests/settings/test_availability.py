@@ -19,16 +19,16 @@ from smg_gateway.settings import (
 
 REFUSED = [
     ("--enable-mesh", "--enable-mesh"),
-    ("--policy least_load", "--policy least_load"),
     ("--backend openai", "--backend openai"),
     ("--history-backend postgres", "--history-backend postgres"),
     ("--worker-urls http://a grpc://b:1", "--worker-urls grpc://b:1"),
     ("--worker-urls grpcs://b", "--worker-urls grpcs://b"),
     ("--worker-urls ipc:///run/engine", "--worker-urls ipc:///run/engine"),
-    ("--remove-unhealthy-workers", "--remove-unhealthy-workers"),
     ("--cors-allowed-origins http://a", "--cors-allowed-origins"),
     ("--tenant-api-key acme:hush", "--tenant-api-key"),
-    ("--prefill http://a 9000", "--prefill"),
+    ("--prefill grpc://a 9000", "--prefill grpc://a"),
+    ("--decode ipc:///run/engine", "--decode ipc:///run/engine"),
+    ("--encode http://a", "--encode"),
     ("--enable-wasm", "--enable-wasm"),
 ]
 
@@ -56,6 +56,10 @@ def test_asking_for_something_absent_is_refused(words: str, asked: str) -> None:
         "--max-concurrent-requests 5 --rate-limit-tokens-per-second 5",
         "--max-concurrent-requests -5",
         "--no-remove-unhealthy-workers",
+        "--remove-unhealthy-workers",
+        "--policy weighted_round_robin",
+        "--pd-disaggregation --prefill http://a 9000 --decode http://b",
+        "--enable-igw --dp-aware --dp-minimum-tokens-scheduler --worker-overload-shed",
         "--cors-allowed-origins",
         *(f"--policy {name}" for name in AVAILABLE_POLICIES),
     ],

@@ -222,3 +222,12 @@ def test_every_name_behind_the_door_is_documented() -> None:
     named = [getattr(settings_door, name) for name in settings_door.__all__]
 
     assert [one for one in named if callable(one) and not one.__doc__] == []
+
+
+def test_what_is_opened_once_cannot_change_live() -> None:
+    live = {declaration.name for declaration in declarations() if declaration.live_reload}
+    opened = {"host", "port", "prometheus_port", "health_check_port", "tls_cert_path", "config",
+              "reload", "log_dir", "log_json", "enable_trace", "otlp_traces_endpoint"}  # fmt: skip
+
+    assert live.isdisjoint(opened)
+    assert {"worker_urls", "policy", "api_key", "queue_size", "log_level"} <= live

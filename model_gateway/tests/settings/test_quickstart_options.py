@@ -32,10 +32,10 @@ def test_every_available_policy_can_be_tried(policy: str) -> None:
 
 def test_a_policy_that_is_not_there_is_no_choice(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
-        parse_quickstart(["--policy", "least_load"])
+        parse_quickstart(["--policy", "bucket"])
 
     assert end.value.code == 2
-    assert "smg: error: argument --policy: invalid choice: 'least_load'" in capsys.readouterr().err
+    assert "smg: error: argument --policy: invalid choice: 'bucket'" in capsys.readouterr().err
 
 
 def test_a_port_that_does_not_fit_is_refused() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -20,13 +22,13 @@ from .fanout import Refused, ask_all, engines
 
 def load_routes(registry: Registry, keys: ControlPlaneKeys) -> list[BaseRoute]:
     """`/loads` tells what the latest polls said; `/get_loads` asks all engines now."""
-    release = f"smg-{version('smg-gateway')}"
+    release = cache(lambda: f"smg-{version('smg-gateway')}")
 
     async def latest(request: Request) -> Response:
         known = [
             (worker, load) for worker in registry.snapshot.workers for load in worker.engine_loads
         ]
-        return json_response(loads_body(known, release))
+        return json_response(loads_body(known, await asyncio.to_thread(release)))
 
     async def fresh(request: Request) -> Response:
         refusal = keys.check(request.scope["state"]["request"].fields)
@@ -34,7 +36,7 @@ def load_routes(registry: Registry, keys: ControlPlaneKeys) -> list[BaseRoute]:
             return error_response(request, refusal)
         replies = await ask_all(engines(registry.snapshot.workers), _ask)
         known = [(reply.worker, load) for reply in replies for load in reply.value or ()]
-        return json_response(loads_body(known, release))
+        return json_response(loads_body(known, await asyncio.to_thread(release)))
 
     return [
         Route("/loads", latest, methods=["GET"]),

@@ -23,8 +23,10 @@ class ReadinessReport(msgspec.Struct, omit_defaults=True):
 class Readiness:
     """Whether the gateway can serve; breakers do not matter."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, *, paired: bool = False) -> None:
+        """`paired` asks for a worker of each leg instead of one that does both."""
         self._registry = registry
+        self._paired = paired
         self.draining = False
 
     def report(self) -> tuple[int, ReadinessReport]:
@@ -32,8 +34,10 @@ class Readiness:
         if self.draining:
             return 503, ReadinessReport(status="not ready", reason="draining")
         snapshot = self._registry.snapshot
-        healthy = snapshot.healthy_count()
-        if not healthy:
+        legs = [snapshot.healthy_in(leg) for leg in ("prefill", "decode")]
+        whole = snapshot.healthy_count()
+        healthy = whole + sum(legs)
+        if not all(legs) and (self._paired or not whole):
             return 503, ReadinessReport(status="not ready", reason="insufficient healthy workers")
         return 200, ReadinessReport(
             status="ready", healthy_workers=healthy, total_workers=len(snapshot.workers)

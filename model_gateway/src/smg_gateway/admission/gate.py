@@ -154,8 +154,8 @@ class Gate:
     ) -> Waiter | None:
         """Queue a request; None when it has been refused at once.
 
-        One of the callbacks is called: `start` with a permit, `refuse` without one, or `left` when
-        the client goes while it is queued.
+        One of the callbacks is called: `start` with a permit, which is its own to release even if
+        it fails, `refuse` without one, or `left` when the client goes while it is queued.
         """
         waiter = Waiter(self, start, refuse, left)
         if self._limiter.enqueue(waiter, self._clock()):
@@ -181,6 +181,13 @@ class Gate:
         self._limiter.reconfigure(limits, self._clock())
         self._admit()
 
+    def look(self) -> None:
+        """Refuse who has waited too long, admit whose turn it is; a timer calls this when due."""
+        for waiter in list(self._limiter.expired(self._clock())):
+            self._metrics.rejected("timeout")
+            waiter.refuse(QUEUE_TIMEOUT)
+        self._admit()
+
     def close(self) -> None:
         """Stop watching the queue."""
         if self._timer is not None:
@@ -193,7 +200,19 @@ class Gate:
         Being cancelled leaves the queue, or gives the permit back.
         """
         turn: asyncio.Future[ErrorRecord | None] = asyncio.get_running_loop().create_future()
-        waiter = self.wait(lambda: turn.set_result(None), turn.set_result, lambda: None)
+
+        def start() -> None:
+            # Cancelling reaches the future at once, and this method only later.
+            if turn.cancelled():
+                self.release()
+            else:
+                turn.set_result(None)
+
+        def refuse(error: ErrorRecord) -> None:
+            if not turn.cancelled():
+                turn.set_result(error)
+
+        waiter = self.wait(start, refuse, lambda: None)
         try:
             return await turn
         except asyncio.CancelledError:
@@ -218,15 +237,7 @@ class Gate:
             waiter.go_on()
         except Exception as error:  # noqa: BLE001 - one request's defect must not starve the queue
             self._log.error("admitted request failed", exc_info=error)
-            self.release()
             waiter.refuse(INTERNAL_ERROR)
-
-    def _expire(self) -> None:
-        self._timer = None
-        for waiter in list(self._limiter.expired(self._clock())):
-            self._metrics.rejected("timeout")
-            waiter.refuse(QUEUE_TIMEOUT)
-        self._admit()
 
     def _arm(self) -> None:
         self.close()
@@ -234,4 +245,4 @@ class Gate:
         wake_at = self._limiter.wake_at(now)
         if wake_at is not None:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(max(0.0, wake_at - now), self._expire)
+            self._timer = loop.call_later(max(0.0, wake_at - now), self.look)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from smg_protocols import Dialect, read_intake
 
-from ..errors import Envelope
+from ..errors import Envelope, ErrorRecord, Kind
 from .generic import read_generic
 from .rerank import rerank_answer, rerank_request
 from .transcription import read_transcription
@@ -24,6 +24,9 @@ PING_FRAME = b'event: ping\ndata: {"type": "ping"}\n\n'
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayRoute:
     """One relayed route.
+
+    Over prefill and decode workers a route is refused with `pair_refusal`, where there is one, or
+    goes to a prefill worker alone, or else to both.
 
     `endpoint` is its label in metrics, `may_go_unread` allows a body to pass without a look at it
     where nothing depends on it, `id_prefix` starts generated request ids. `upstream_body`
@@ -42,6 +45,8 @@ class RelayRoute:
     may_go_unread: bool = False
     keepalive_frame: bytes = COMMENT_FRAME
     upstream_body: Callable[[RequestView], bytes] | None = None
+    pair_refusal: ErrorRecord | None = None
+    prefill_alone: bool = False
     reshape: Callable[[RequestView, bytes], bytes] | None = None
 
 
@@ -60,8 +65,12 @@ def _route(
     id_prefix: str = "req-",
     envelope: Envelope = Envelope.OPENAI,
     may_go_unread: bool = True,
+    pair_refusal: ErrorRecord | None = None,
+    prefill_alone: bool = False,
 ) -> RelayRoute:
     return RelayRoute(
+        pair_refusal=pair_refusal,
+        prefill_alone=prefill_alone,
         may_go_unread=may_go_unread,
         path=path,
         read=_json(dialect),
@@ -70,6 +79,16 @@ def _route(
         upstream_path=path.encode(),
         envelope=envelope,
         keepalive_frame=PING_FRAME if envelope is Envelope.ANTHROPIC else COMMENT_FRAME,
+    )
+
+
+def _unpaired(text: str) -> ErrorRecord:
+    return ErrorRecord(status=501, code=None, message=text, kind=Kind.TEXT)
+
+
+def _unpaired_scoring(code: str, what: str) -> ErrorRecord:
+    return ErrorRecord(
+        status=501, code=code, message=f"{what} is not supported by prefill and decode workers"
     )
 
 
@@ -86,7 +105,13 @@ def _rerank(path: str, dialect: Dialect) -> RelayRoute:
 
 
 def _relayed_as_is(path: str, endpoint: str) -> RelayRoute:
-    return RelayRoute(path=path, read=read_generic, endpoint=endpoint, upstream_path=path.encode())
+    return RelayRoute(
+        path=path,
+        read=read_generic,
+        endpoint=endpoint,
+        upstream_path=path.encode(),
+        pair_refusal=_unpaired_scoring(f"{endpoint}_not_supported", path),
+    )
 
 
 _ALL = (
@@ -113,9 +138,20 @@ _ALL = (
         "other",
         id_prefix="msg_",
         envelope=Envelope.ANTHROPIC,
+        prefill_alone=True,
     ),
-    _route("/v1/embeddings", Dialect.EMBEDDINGS, "other"),
-    _route("/v1/classify", Dialect.CLASSIFY, "other"),
+    _route(
+        "/v1/embeddings",
+        Dialect.EMBEDDINGS,
+        "other",
+        pair_refusal=_unpaired("Embeddings not implemented"),
+    ),
+    _route(
+        "/v1/classify",
+        Dialect.CLASSIFY,
+        "other",
+        pair_refusal=_unpaired("Classify not implemented"),
+    ),
     _rerank("/rerank", Dialect.RERANK),
     _rerank("/v1/rerank", Dialect.V1_RERANK),
     _relayed_as_is("/v1/decisions", "decisions"),
@@ -125,6 +161,7 @@ _ALL = (
         read=read_transcription,
         endpoint="audio_transcriptions",
         upstream_path=b"/v1/audio/transcriptions",
+        pair_refusal=_unpaired("Audio transcriptions not implemented"),
         retryable=False,
     ),
 )

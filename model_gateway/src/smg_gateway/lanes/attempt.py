@@ -8,7 +8,6 @@ from smg_policies import Decision
 
 from ..upstream import UpstreamConnection, UpstreamError, UpstreamFault
 from ..workers import Worker
-from ..workers.breaker import FAILURE_STATUSES, NEUTRAL_STATUSES
 
 if TYPE_CHECKING:
     from .exchange import Exchange
@@ -121,6 +120,11 @@ class Attempt:
             exchange.request.trace.attempt_ended(status)
         if self._decision.ticket is not None:
             exchange.decision_settled(self._decision)
-        if status == 0 or status in NEUTRAL_STATUSES:
+        worker = self.worker
+        if status is None:
+            worker.faults += 1
+        elif status:
+            worker.contacts += 1
+        if status == 0 or status in worker.neutral_statuses:
             return
-        exchange.worker_judged(self.worker, status is not None and status not in FAILURE_STATUSES)
+        exchange.worker_judged(worker, status is not None and status not in worker.failure_statuses)

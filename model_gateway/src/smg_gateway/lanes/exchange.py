@@ -12,7 +12,7 @@ from smg_policies import Decision, RoutingRequest
 from ..dialects import RelayRoute, RequestView
 from ..errors import (
     INTERNAL_ERROR,
-    NO_AVAILABLE_WORKERS,
+    OVERLOAD_SHED_CODE,
     Envelope,
     ErrorRecord,
     anthropic_body,
@@ -33,6 +33,7 @@ from ..workers import Worker
 from .attempt import Attempt
 from .client import Client
 from .headers import request_block, response_headers, upstream_message
+from .ranks import RANK_HEADER, ranked_body, without_rank
 from .request import InboundRequest
 
 if TYPE_CHECKING:
@@ -69,6 +70,9 @@ class Stage(enum.Enum):
 
 class Exchange:
     """Tries workers until one answers, then lets bytes pass."""
+
+    backend = "regular"
+    """The kind of backend, as metrics call it."""
 
     __slots__ = (
         "_attempt",
@@ -152,8 +156,17 @@ class Exchange:
 
     def request_bytes(self, worker: Worker) -> list[bytes]:
         """The request as this worker gets it."""
+        return self._request_to(worker, self._body)
+
+    def _request_to(self, worker: Worker, body: bytes) -> list[bytes]:
         if not self._block:
             self._block = request_block(self.request.headers)
+        block, rank = self._block, worker.dp_rank
+        if rank is not None:
+            if RANK_HEADER in self.request.fields:
+                block = request_block(without_rank(self.request.headers))
+            block += b"%b: %d\r\n" % (RANK_HEADER, rank)
+            body = ranked_body(body, rank)
         origin = worker.pool.origin
         target = self.route.upstream_path
         if self.request.query:
@@ -162,14 +175,14 @@ class Exchange:
             origin.prefix,
             target,
             origin.host_header,
-            self._block,
+            block,
         )
         if worker.api_key is not None and b"authorization" not in self.request.fields:
             head += b"authorization: Bearer %b\r\n" % worker.api_key.encode()
         if self.request.trace is not None:
             head += self.request.trace.header_line()
-        head += b"content-length: %d\r\n\r\n" % len(self._body)
-        return [head, self._body]
+        head += b"content-length: %d\r\n\r\n" % len(body)
+        return [head, body]
 
     def resending(self, worker: Worker) -> None:
         """The attempt sends once more after a dropped connection."""
@@ -219,6 +232,9 @@ class Exchange:
             return
         if self.stage is Stage.HOLDING:
             self._commit(connection, b"")
+        rest = self._left_over()
+        if rest:
+            self._client.write(rest)
         self._finish(connection.status, "")
         self._client.end()
 
@@ -272,7 +288,8 @@ class Exchange:
             attempt.abandon(blame=True)
             self.attempt_failed(
                 UpstreamError(
-                    UpstreamFault.TIMEOUT, f"no complete answer within {self._lane.timeout_s:g} s"
+                    UpstreamFault.TIMEOUT,
+                    f"no complete answer within {self._lane.timeout_of(attempt.worker):g} s",
                 )
             )
             return
@@ -312,20 +329,25 @@ class Exchange:
         self._timer = None
         lane = self._lane
         model = self.routing.model
-        selection = lane.selector.select(self.routing, lane.serving(model), self._tried)
+        workers = lane.serving(model)
+        selection = lane.selector.select(self.routing, workers, self._tried)
         self._attempt_number += 1
         if selection is None:
+            refusal = lane.selector.refusal(model, workers)
+            sheds = refusal.code == OVERLOAD_SHED_CODE
+            if sheds:
+                lane.telemetry.load_shed("dispatch" if self._tried else "selection")
             # Where workers come and go, one may be back before the attempts are used up.
-            if self._tried and lane.retry.retries_failure(self._attempt_number):
+            if not sheds and self._tried and lane.retry.retries_failure(self._attempt_number):
                 self._schedule_retry()
             else:
-                self.refuse(NO_AVAILABLE_WORKERS)
+                self.refuse(refusal)
             return
         decision, worker = selection.decision, selection.worker
         self._tried.append(worker)
         lane.selected(self, selection)
         lane.telemetry.sent(worker, self.model_label)
-        self._attempt = Attempt(self, worker, decision, lane.clock() + lane.timeout_s)
+        self._attempt = Attempt(self, worker, decision, lane.clock() + lane.timeout_of(worker))
         self._attempt.start()
 
     def _retries(self, status: int) -> bool:
@@ -380,7 +402,10 @@ class Exchange:
         now = self._silent_since = lane.clock()
         lane.head_sent(self, now)
         self._event_stream = _is_event_stream(connection.headers)
-        if client.takes_raw and connection.framing is not Framing.CLOSE:
+        rewrites = self._rewrites_stream()
+        if rewrites:
+            headers = [pair for pair in headers if pair[0] != b"content-length"]
+        elif client.takes_raw and connection.framing is not Framing.CLOSE:
             chunked = connection.framing is Framing.CHUNKED
             connection.sink = client.begin_raw(
                 connection.status, connection.reason, headers, raw, chunked=chunked
@@ -392,7 +417,8 @@ class Exchange:
         connection.sink = self._relay_decoded
         if self.recording is not None:
             self._record(self.recording, connection, raw)
-        client.begin(connection.status, headers, self._decoder.start(connection, raw))
+        first = self._decoder.start(connection, raw)
+        client.begin(connection.status, headers, self._passed(first) if rewrites else first)
 
     @staticmethod
     def _record(recording: Recording, connection: UpstreamConnection, raw: bytes) -> None:
@@ -401,7 +427,19 @@ class Exchange:
 
     def _relay_decoded(self, raw: bytes) -> None:
         assert self._decoder is not None
-        self._client.write(self._decoder.feed(raw))
+        self._client.write(self._passed(self._decoder.feed(raw)))
+
+    def _rewrites_stream(self) -> bool:
+        """Whether a stream's bytes change on their way."""
+        return False
+
+    def _passed(self, body: bytes) -> bytes:
+        """Decoded bytes of a stream as the client gets them."""
+        return body
+
+    def _left_over(self) -> bytes:
+        """What a stream's end still owes the client."""
+        return b""
 
     def _collect(self, raw: bytes) -> None:
         assert self._decoder is not None
@@ -428,22 +466,34 @@ class Exchange:
             headers.append((b"x-smg-routed-worker-id", self.worker.url.encode()))
         status = connection.status
         if status >= 400:
+            error = self._error_of(status, body)
+            if error is not None:
+                self.refuse(error)
+                return
             body = anthropic_body(status, upstream_message(body), self.request.id)
-        elif self.route.reshape is not None:
+        else:
             try:
-                body = self.route.reshape(self.intake, body)
-            except ValueError as error:
+                body = self._reshaped(body)
+            except ValueError as nonsense:
                 self.refuse(
                     ErrorRecord(
                         status=502,
                         code="parse_error",
-                        message=f"The worker's answer could not be understood: {error}",
+                        message=f"The worker's answer could not be understood: {nonsense}",
                     )
                 )
                 return
         self._lane.head_sent(self, self._lane.clock())
         self._finish(status, "")
         self._client.respond(status, headers, body)
+
+    def _reshaped(self, body: bytes) -> bytes:
+        """The answer in the client's shape; raises ValueError when it makes no sense."""
+        return body if self.route.reshape is None else self.route.reshape(self.intake, body)
+
+    def _error_of(self, status: int, body: bytes) -> ErrorRecord | None:
+        """The gateway's own error for a worker's; None when the worker's is to be passed on."""
+        return None
 
     def _fail(self, error: UpstreamError) -> None:
         status, code = _FAULT_CODES[error.fault]

@@ -8,7 +8,7 @@ import time
 import msgspec
 
 from ..dialects import RelayRoute
-from ..errors import NO_AVAILABLE_WORKERS, ErrorRecord, model_not_found
+from ..errors import ErrorRecord, model_not_found
 from ..observability.decisions import Choice, DecisionRecord
 from ..workers import Worker
 from .reading import INLINE_BYTES, Read, read_body
@@ -76,7 +76,7 @@ def _explained(
         if worker not in usable
     ]
     if selection is None:
-        explanation.error = _foreseen(NO_AVAILABLE_WORKERS)
+        explanation.error = _foreseen(lane.selector.refusal(model, workers))
         return explanation
     explanation.decision = Choice(
         request.id,
@@ -97,4 +97,8 @@ def _foreseen(error: ErrorRecord) -> ForeseenError:
 def _why_excluded(worker: Worker) -> str:
     if worker.status.value != "ready":
         return f"its status is {worker.status.value}"
+    if worker.overloaded:
+        return "it reports too much load"
+    if worker.stalled is not None:
+        return f"it is {worker.stalled.value}"
     return f"its circuit breaker is {worker.breaker.state.name.lower().replace('_', '-')}"

@@ -16,6 +16,7 @@ from smg_protocols import RequestInvalid, check_anthropic_version
 from ..dialects import RelayRoute, RequestView, SessionKeys, UnreadView
 from ..errors import (
     INTERNAL_ERROR,
+    MISSING_MODEL,
     Envelope,
     ErrorRecord,
     model_not_found,
@@ -31,6 +32,8 @@ from ..upstream import UpstreamError
 from ..workers import Registry, Worker
 from .client import Client, Job
 from .exchange import CLIENT_CLOSED_REQUEST, Exchange
+from .pair import PairExchange
+from .pair_plane import PairPlane
 from .reading import INLINE_BYTES, BodyReaders, Read, read_body
 from .request import InboundRequest
 from .routing import Routable, RoutingReader
@@ -56,6 +59,8 @@ class RelayConfig:
     aliases: Mapping[str, str]
     routing_key_headers: tuple[bytes, ...] = (b"x-smg-routing-key",)
     sessions: SessionKeys | None = None
+    requires_model: bool = False
+    """Whether a request that names no model is refused instead of going to any worker."""
 
 
 class RelayLane:
@@ -74,6 +79,7 @@ class RelayLane:
         on_finished: Callable[[Exchange, int, str], None],
         on_refused: Callable[[InboundRequest, RelayRoute, int, str], None],
         recorder: TraceRecorder | None = None,
+        pairs: PairPlane | None = None,
     ) -> None:
         self._registry = registry
         self._on_finished = on_finished
@@ -82,6 +88,7 @@ class RelayLane:
         self.selector = selector
         self.telemetry = telemetry
         self.recorder = recorder
+        self._pairs = pairs
         self.clock = clock
         self.rng = rng
         self.active: set[Exchange] = set()
@@ -141,23 +148,45 @@ class RelayLane:
             and self._config.sessions is None
             and self.retry.max_attempts == 1
             and not self.selector.needs_text
+            and not self._config.requires_model
             and self._registry.snapshot.is_uniform
         )
 
     def canonical(self, model: str) -> str:
         """The model that an alias stands for."""
-        return self._config.aliases.get(model, model)
+        given = self._config.aliases.get(model)
+        if given is not None:
+            return given
+        return self._registry.snapshot.aliases.get(model, model)
+
+    def timeout_of(self, worker: Worker) -> float:
+        """Seconds that an attempt may take at a worker."""
+        return worker.timeout_s or self.timeout_s
 
     def _begin(
         self, request: InboundRequest, client: Client, route: RelayRoute, read: Read
     ) -> Job | None:
         view, model, body = read
-        workers = self.serving(model)
+        plane = self._pairs
+        if plane is not None and not plane.takes(model):
+            plane = None
+        workers = self.serving(model) if plane is None else plane.candidates(model)[0]
         label = self.telemetry.model_label(model, bool(workers))
-        self.telemetry.router_series(label, route.endpoint, view.stream).requests.value += 1
+        backend = Exchange.backend if plane is None else PairExchange.backend
+        series = self.telemetry.router_series(label, route.endpoint, view.stream, backend)
+        series.requests.value += 1
         unread = isinstance(view, UnreadView)
         (self.telemetry.body_unread if unread else self.telemetry.body_read).value += 1
-        if not workers and model is not None:
+        if model is None and self._config.requires_model:
+            self.telemetry.request_failed(label, route.endpoint, MISSING_MODEL.status)
+            self.answer(request, client, route, MISSING_MODEL)
+            return None
+        if plane is not None and route.pair_refusal is not None:
+            refusal = route.pair_refusal
+            self.telemetry.request_failed(label, route.endpoint, refusal.status, backend)
+            self.answer(request, client, route, refusal)
+            return None
+        if not workers and model is not None and plane is None:
             self.telemetry.request_failed(label, route.endpoint, 404)
             self.telemetry.upstream_responded(404, "model_not_found")
             self.answer(request, client, route, model_not_found(model))
@@ -165,7 +194,10 @@ class RelayLane:
         routing, key_source = self.routable(request, view, model, workers)
         if key_source:
             self.telemetry.session_key_found(key_source)
-        exchange = Exchange(self, request, client, route, view, routing, label, body)
+        if plane is None or route.prefill_alone:
+            exchange = Exchange(self, request, client, route, view, routing, label, body)
+        else:
+            exchange = PairExchange(self, plane, request, client, route, view, routing, label, body)
         if self.recorder is not None:
             text = routing.text or view.routing_text()
             exchange.recording = self.recorder.begin(
@@ -191,6 +223,12 @@ class RelayLane:
         self.telemetry.responded(route.path, CLIENT_CLOSED_REQUEST, "client_closed_request")
         self._on_refused(request, route, CLIENT_CLOSED_REQUEST, "client_closed_request")
 
+    def worker_removed(self, worker: Worker) -> None:
+        """Let all policies forget a worker that has left."""
+        self.selector.worker_removed(worker)
+        if self._pairs is not None:
+            self._pairs.worker_removed(worker)
+
     async def run(self) -> None:
         """Watch deadlines and silence for ever; cancel to stop."""
         swept = self.clock()
@@ -201,6 +239,10 @@ class RelayLane:
             if now - swept >= POLICY_SWEEP_S:
                 swept = now
                 self.selector.sweep(now)
+                if self._pairs is not None:
+                    self._pairs.sweep(now)
+            if self._pairs is not None:
+                self._pairs.tick(now)
             for exchange in list(self.active):
                 self._tick(exchange, now)
             for worker in self._registry.snapshot.workers:
@@ -214,8 +256,11 @@ class RelayLane:
             exchange.crash()
 
     def serving(self, model: str | None) -> Sequence[Worker]:
-        """The workers of a model as of now."""
-        return self._registry.snapshot.serving(model)
+        """The workers of a model as of now: those of the prefill leg where it has no others."""
+        workers = self._registry.snapshot.serving(model)
+        if workers or self._pairs is None:
+            return workers
+        return self._pairs.candidates(model)[0]
 
     def call_later(self, delay_s: float, action: Callable[[], None]) -> asyncio.TimerHandle:
         """Run `action` on the event loop after a pause."""
@@ -229,9 +274,10 @@ class RelayLane:
         workers: Sequence[Worker],
     ) -> Routable:
         """What the policy gets to see of a request."""
-        return self._routing.read(
-            request, view, model, workers, needs_text=self.selector.needs_text
-        )
+        needs_text = self.selector.needs_text
+        if self._pairs is not None:
+            needs_text = needs_text or self._pairs.selector.needs_text
+        return self._routing.read(request, view, model, workers, needs_text=needs_text)
 
     def response_seen(self, exchange: Exchange, start: bytes) -> None:
         """A Responses answer begins: requests that name it later are to go to the same worker."""
@@ -242,10 +288,15 @@ class RelayLane:
 
     # --- what exchanges tell -------------------------------------------------------------
 
-    def selected(self, exchange: Exchange, selection: Selection) -> None:
-        """A worker was chosen: metrics, decision log and debug log say so."""
+    def selected(self, exchange: Exchange, selection: Selection, leg: str | None = None) -> None:
+        """A worker was chosen: metrics, decision log and debug log say so.
+
+        `leg` is its part of a request that two workers share.
+        """
         decision = selection.decision
-        self.telemetry.selected(exchange.model_label, decision)
+        self.telemetry.selected(exchange.model_label, decision, leg or Exchange.backend)
+        if selection.veto:
+            self.telemetry.veto_overruled(selection.veto)
         choice = Choice(
             exchange.request.id,
             exchange.routing.model,
@@ -254,6 +305,7 @@ class RelayLane:
             selection.considered,
             selection.took_s,
             time.time(),
+            leg,
         )
         self.decisions.add(choice)
         if self._logs_choices:
@@ -266,6 +318,16 @@ class RelayLane:
         else:
             worker.breaker.record_failure(self.clock())
         self.telemetry.breaker_outcome(worker, success)
+
+    def judge_status(self, worker: Worker, status: int | None) -> None:
+        """The same by status: None is a transport failure, 0 says nothing about the worker."""
+        if status is None:
+            worker.faults += 1
+        elif status:
+            worker.contacts += 1
+        if status == 0 or status in worker.neutral_statuses:
+            return
+        self.judge(worker, status is not None and status not in worker.failure_statuses)
 
     def note_failure(self, exchange: Exchange, error: UpstreamError) -> None:
         """Log a failed attempt."""
@@ -285,7 +347,7 @@ class RelayLane:
         route = exchange.route
         self.telemetry.path_series("POST", route.path).duration_s.observe(elapsed_s)
         self.telemetry.router_series(
-            exchange.model_label, route.endpoint, exchange.intake.stream
+            exchange.model_label, route.endpoint, exchange.intake.stream, exchange.backend
         ).duration_s.observe(elapsed_s)
 
     def finished(self, exchange: Exchange, status: int, error_code: str) -> None:
@@ -294,6 +356,8 @@ class RelayLane:
         if self.recorder is not None and exchange.recording is not None and status < 400:
             self.recorder.end(exchange.recording)
         if status >= 400:
-            self.telemetry.request_failed(exchange.model_label, exchange.route.endpoint, status)
+            self.telemetry.request_failed(
+                exchange.model_label, exchange.route.endpoint, status, exchange.backend
+            )
         self.telemetry.responded(exchange.route.path, status, error_code)
         self._on_finished(exchange, status, error_code)

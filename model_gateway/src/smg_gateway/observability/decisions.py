@@ -26,6 +26,7 @@ class Choice(NamedTuple):
     considered: Sequence[Candidate]
     took_s: float
     at: float
+    leg: str | None = None
 
     def record(self) -> DecisionRecord:
         """The same for readers."""
@@ -44,6 +45,7 @@ class Choice(NamedTuple):
             attempt=self.attempt,
             took_us=round(self.took_s * 1e6, 1),
             at=round(self.at, 3),
+            leg=self.leg,
             candidates=[
                 CandidateRecord(worker=candidate.id, score=scores.get(candidate.id))
                 for candidate in self.considered
@@ -61,7 +63,7 @@ class CandidateRecord(msgspec.Struct):
 class DecisionRecord(msgspec.Struct):
     """One routing choice: what was chosen, why, and from what.
 
-    `matched` of `total` units of the prompt were believed to be cached on the worker; `took_us` is
+    `leg` is prefill or decode where a request has both, else None. `matched` of `total` units of the prompt were believed to be cached on the worker; `took_us` is
     the policy's own time in microseconds, `at` Unix time.
     """
 
@@ -77,6 +79,7 @@ class DecisionRecord(msgspec.Struct):
     attempt: int
     took_us: float
     at: float
+    leg: str | None
     candidates: list[CandidateRecord]
 
 

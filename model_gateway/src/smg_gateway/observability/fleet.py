@@ -79,6 +79,9 @@ class FleetTelemetry:
 
     def removed(self, worker: Worker) -> None:
         """A worker has left for good: its gauges say so, its series stay."""
+        self._log.info("worker removed", worker=worker.url, in_flight=worker.load)
+        if self._registry.find(worker.url) is not None:
+            return  # Somebody else is at the same URL by now, and the series are theirs.
         self._telemetry.worker_removed(worker)
         self._http2.of(worker.url).set(REMOVED)
         for labels in self._shown.pop(worker.url, ()):
@@ -90,7 +93,6 @@ class FleetTelemetry:
         for reason in Stall:
             if worker.stalled is reason:
                 self._stalled.of(worker.url, reason.value).set(0)
-        self._log.info("worker removed", worker=worker.url, in_flight=worker.load)
 
     def probed(self, worker: Worker, healthy: bool) -> None:
         """A health probe has an answer."""

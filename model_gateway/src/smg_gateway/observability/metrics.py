@@ -8,6 +8,7 @@ labels and buckets are SMG's.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -25,6 +26,10 @@ BACKOFF_BUCKETS_S: tuple[float, ...] = (
     *(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
 )
 MATCH_RATIO_BUCKETS: tuple[float, ...] = tuple(tenths / 10 for tenths in range(11))
+QUANTILES = (0, 0.5, 0.9, 0.95, 0.99, 0.999, 1)
+SUMMARY_WINDOW = 1024
+"""Values that the quantiles of a summary are taken from."""
+
 MAX_MODEL_LABELS = 1024
 """Distinct `model` values before further ones are counted as `other`."""
 
@@ -133,11 +138,64 @@ class HistogramFamily:
         return len(self._cells)
 
 
+class SummaryCell:
+    """One series of a summary: its quantiles are those of the latest `SUMMARY_WINDOW` values."""
+
+    __slots__ = ("count", "recent", "sum")
+
+    def __init__(self) -> None:
+        self.recent: deque[float] = deque(maxlen=SUMMARY_WINDOW)
+        self.count = 0
+        self.sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """Take a value in."""
+        self.recent.append(value)
+        self.count += 1
+        self.sum += value
+
+
+class SummaryFamily:
+    """A summary and its series by label values."""
+
+    kind = "summary"
+
+    def __init__(self, name: str, help_text: str, labels: Sequence[str]) -> None:
+        self.name = name
+        self.help_text = help_text
+        self.labels = tuple(labels)
+        self._cells: dict[tuple[str, ...], SummaryCell] = {}
+
+    def of(self, *values: str) -> SummaryCell:
+        """The series with these label values, made on first use."""
+        cell = self._cells.get(values)
+        if cell is None:
+            cell = self._cells[values] = SummaryCell()
+        return cell
+
+    def metric(self) -> Metric:
+        """All series as prometheus-client wants them."""
+        metric = Metric(self.name, self.help_text, self.kind)
+        for values, cell in self._cells.items():
+            labels = dict(zip(self.labels, values, strict=True))
+            ordered = sorted(cell.recent)
+            for quantile in QUANTILES:
+                at = min(int(quantile * len(ordered)), len(ordered) - 1)
+                value = ordered[at] if ordered else 0.0
+                metric.add_sample(self.name, {**labels, "quantile": f"{quantile:g}"}, value)
+            metric.add_sample(f"{self.name}_sum", labels, cell.sum)
+            metric.add_sample(f"{self.name}_count", labels, cell.count)
+        return metric
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+
 class Exposition(Collector):
     """All families of a process; gauges of live state are refreshed at each scrape."""
 
     def __init__(self) -> None:
-        self._families: list[Family | HistogramFamily] = []
+        self._families: list[Family | HistogramFamily | SummaryFamily] = []
         self._refreshers: list[Callable[[], None]] = []
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
@@ -155,6 +213,12 @@ class Exposition(Collector):
     ) -> HistogramFamily:
         """Declare a histogram with upper bounds `bounds` (ascending, without +Inf)."""
         family = HistogramFamily(name, help_text, labels, bounds)
+        self._families.append(family)
+        return family
+
+    def summary(self, name: str, help_text: str, labels: Sequence[str] = ()) -> SummaryFamily:
+        """Declare a summary."""
+        family = SummaryFamily(name, help_text, labels)
         self._families.append(family)
         return family
 

@@ -58,7 +58,7 @@ class Telemetry:
     """Everything that is counted. One per gateway."""
 
     def __init__(self, duration_buckets_s: Sequence[float] | None = None) -> None:
-        buckets = tuple(duration_buckets_s or DURATION_BUCKETS_S)
+        buckets = self.duration_bounds_s = tuple(duration_buckets_s or DURATION_BUCKETS_S)
         self.exposition = exposition = Exposition()
         counter, gauge = exposition.counter, exposition.gauge
         self._http_requests = counter(
@@ -113,7 +113,7 @@ class Telemetry:
         self._declare_policies(exposition)
         self._models: set[str] = set()
         self._path_series: dict[tuple[str, str], PathSeries] = {}
-        self._router_series: dict[tuple[str, str, bool], RouterSeries] = {}
+        self._router_series: dict[tuple[str, str, bool, str], RouterSeries] = {}
         self.body_read = self._body_paths.of("buffered", "retryable")
         self.body_unread = self._body_paths.of("streamed", "pure_forward")
 
@@ -185,6 +185,23 @@ class Telemetry:
             "Open breakers moved to half-open by a health promotion.",
             ("worker",),
         )
+        self._overload_fallbacks = counter(
+            "smg_worker_overload_fallback_total",
+            "Requests sent to the least loaded worker because all were overloaded.",
+            ("stage",),
+        ).of("selection")
+        self._stall_fallbacks = counter(
+            "smg_worker_liveness_fallback_total",
+            "Requests sent to the least loaded worker because all had stalled.",
+            ("stage",),
+        ).of("selection")
+        self._sheds = counter(
+            "smg_worker_overload_shed_total",
+            "Requests refused because all workers were overloaded.",
+            ("stage",),
+        )
+        for stage in ("selection", "dispatch", "pd_admission"):
+            self._sheds.of(stage)
         self._retries = counter("smg_worker_retries_total", "Retries.", ("worker_type", "endpoint"))
         self._retries_exhausted = counter(
             "smg_worker_retries_exhausted_total",
@@ -233,21 +250,25 @@ class Telemetry:
         self._models.add(model)
         return model
 
-    def router_series(self, model: str, endpoint: str, streaming: bool) -> RouterSeries:
-        """Handles for one model label, endpoint and streaming flag."""
-        key = (model, endpoint, streaming)
+    def router_series(
+        self, model: str, endpoint: str, streaming: bool, backend: str = _REGULAR
+    ) -> RouterSeries:
+        """Handles for one model label, endpoint, streaming flag and kind of backend."""
+        key = (model, endpoint, streaming, backend)
         series = self._router_series.get(key)
         if series is None:
-            labels = (_HTTP, _REGULAR, _HTTP, model, endpoint)
+            labels = (_HTTP, backend, _HTTP, model, endpoint)
             series = self._router_series[key] = RouterSeries(
                 self._router_requests.of(*labels, "true" if streaming else "false"),
                 self._router_duration.of(*labels),
             )
         return series
 
-    def request_failed(self, model: str, endpoint: str, status: int) -> None:
+    def request_failed(
+        self, model: str, endpoint: str, status: int, backend: str = _REGULAR
+    ) -> None:
         """A routed request ended in an error status."""
-        self._router_errors.of(_HTTP, _REGULAR, _HTTP, model, endpoint, error_type(status)).inc()
+        self._router_errors.of(_HTTP, backend, _HTTP, model, endpoint, error_type(status)).inc()
 
     def requests_total(self) -> float:
         """Routed requests of all models and endpoints so far."""
@@ -257,15 +278,23 @@ class Telemetry:
         """A worker answered, or the gateway in its place."""
         self._upstream_responses.of(_HTTP, str(status), error_code).value += 1
 
-    def selected(self, model: str, decision: Decision) -> None:
+    def selected(self, model: str, decision: Decision, worker_type: str = _REGULAR) -> None:
         """A policy chose a worker."""
-        self._selections.of(_REGULAR, _HTTP, model, decision.policy).value += 1
+        self._selections.of(worker_type, _HTTP, model, decision.policy).value += 1
         if decision.branch:
             family = self._policy_branches.get(decision.policy)
             if family is not None:
                 family.of(decision.branch).value += 1
             if decision.policy == "cache_aware" and decision.total:
                 self._match_ratio.observe(decision.matched / decision.total)
+
+    def veto_overruled(self, veto: str) -> None:
+        """Everybody was avoided, for "overload" or "liveness", so the least loaded was used."""
+        (self._overload_fallbacks if veto == "overload" else self._stall_fallbacks).inc()
+
+    def load_shed(self, stage: str) -> None:
+        """A request was refused because all workers are overloaded."""
+        self._sheds.of(stage).inc()
 
     def session_key_found(self, source: str) -> None:
         """A request told which session it belongs to."""

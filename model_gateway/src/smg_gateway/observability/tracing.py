@@ -22,9 +22,10 @@ from ..settings import ConfigError
 from .logs import get_logger
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SpanExporter
-    from opentelemetry.trace import Span, Tracer
+    from opentelemetry.trace import Span, Status, Tracer
 
 SERVICE_NAME = "smg"
 MAX_QUEUED_SPANS = 2048
@@ -66,26 +67,25 @@ class TraceParent:
 class RequestTrace:
     """The server span of one request, and the client span of its current attempt."""
 
-    __slots__ = ("_attempt", "_span", "_tracer")
+    __slots__ = ("_api", "_attempt", "_below", "_span")
 
-    def __init__(self, tracer: Tracer, span: Span) -> None:
-        self._tracer = tracer
+    def __init__(self, api: _Api, span: Span) -> None:
+        self._api = api
         self._span = span
+        self._below = api.set_span_in_context(span, api.no_context)
         self._attempt: Span | None = None
 
     def attempt_began(self, worker_url: str, number: int) -> None:
         """The request goes to a worker; `number` counts from 1."""
-        from opentelemetry.trace import SpanKind, set_span_in_context
-
-        self._attempt = self._tracer.start_span(
+        self._attempt = self._api.tracer.start_span(
             "POST",
-            context=set_span_in_context(self._span),
-            kind=SpanKind.CLIENT,
+            context=self._below,
+            kind=self._api.client,
             attributes={
                 "http.request.method": "POST",
-                "smg.worker": worker_url,
-                "smg.attempt": number,
                 "http.request.resend_count": number - 1,
+                "smg.attempt": number,
+                "smg.worker": worker_url,
             },
         )
 
@@ -98,7 +98,8 @@ class RequestTrace:
         """The worker has answered: None is a transport failure, 0 an attempt given up."""
         span, self._attempt = self._attempt, None
         if span is not None:
-            _finish(span, status or 0, "transport_failure" if status is None else "")
+            failed = "transport_failure" if status is None else ""
+            self._finish(span, status or 0, failed, {})
 
     def header_line(self) -> bytes:
         """What tells the worker which attempt its spans belong to."""
@@ -117,29 +118,61 @@ class RequestTrace:
         stream: bool = False,
     ) -> None:
         """The response has ended; a second call changes nothing."""
-        span = self._span
-        if not span.is_recording():
+        if not self._span.is_recording():
             return
         self.attempt_ended(0)
-        span.set_attribute("smg.attempts", attempts)
-        span.set_attribute("smg.stream", stream)
+        found: dict[str, str | int] = {"smg.attempts": attempts, "smg.stream": stream}
         if model is not None:
-            span.set_attribute("gen_ai.request.model", model)
+            found["gen_ai.request.model"] = model
         if worker_url is not None:
-            span.set_attribute("smg.worker", worker_url)
-        _finish(span, status, error_code)
+            found["smg.worker"] = worker_url
+        self._finish(self._span, status, error_code, found)
+
+    def _finish(
+        self, span: Span, status: int, error_code: str, found: dict[str, str | int]
+    ) -> None:
+        if status:
+            found["http.response.status_code"] = status
+        if error_code:
+            found["error.type"] = error_code
+        span.set_attributes(found)
+        if status >= 500 or error_code:
+            span.set_status(self._api.error(error_code or None))
+        span.end()
 
 
-def _finish(span: Span, status: int, error_code: str) -> None:
-    from opentelemetry.trace import Status, StatusCode
+class _Api:
+    """What is needed of the OpenTelemetry packages, which are loaded when tracing is on."""
 
-    if status:
-        span.set_attribute("http.response.status_code", status)
-    if error_code:
-        span.set_attribute("error.type", error_code)
-    if status >= 500 or error_code:
-        span.set_status(Status(StatusCode.ERROR, error_code or None))
-    span.end()
+    def __init__(self, tracer: Tracer) -> None:
+        from opentelemetry import trace
+        from opentelemetry.context import Context
+
+        self.tracer = tracer
+        self.no_context = Context()
+        self.server, self.client = trace.SpanKind.SERVER, trace.SpanKind.CLIENT
+        self.set_span_in_context = trace.set_span_in_context
+        self._trace = trace
+
+    def error(self, description: str | None) -> Status:
+        """The status of a span that failed."""
+        return self._trace.Status(self._trace.StatusCode.ERROR, description)
+
+    def below(self, parent: TraceParent, state: bytes) -> Context:
+        """The context of a span that goes on where the client is."""
+        trace = self._trace
+        text = [state.decode("latin-1")] if state else []
+        remote = trace.SpanContext(
+            parent.trace_id,
+            parent.span_id,
+            is_remote=True,
+            trace_flags=trace.TraceFlags(trace.TraceFlags.SAMPLED),
+            trace_state=trace.TraceState.from_header(text),
+        )
+        context: Context = trace.set_span_in_context(
+            trace.NonRecordingSpan(remote), self.no_context
+        )
+        return context
 
 
 class RequestTracer:
@@ -150,7 +183,7 @@ class RequestTracer:
     """
 
     def __init__(self, tracer: Tracer, ratio: float, rng: Random) -> None:
-        self._tracer = tracer
+        self._api = _Api(tracer)
         self._random = rng.random
         self.ratio = ratio
 
@@ -160,40 +193,18 @@ class RequestTracer:
         """The trace of a request that came in `age_s` seconds ago; None: it is not traced."""
         header = fields.get(b"traceparent")
         parent = TraceParent.parse(header) if header is not None else None
+        context = self._api.no_context
         if parent is None:
             if self._random() >= self.ratio:
                 return None
         elif not parent.sampled:
             return None
-        return self._begin(parent, fields.get(b"tracestate", b""), path, request_id, age_s)
-
-    def _begin(
-        self, parent: TraceParent | None, state: bytes, path: str, request_id: str, age_s: float
-    ) -> RequestTrace:
-        from opentelemetry.context import Context
-        from opentelemetry.trace import (
-            NonRecordingSpan,
-            SpanContext,
-            SpanKind,
-            TraceFlags,
-            TraceState,
-            set_span_in_context,
-        )
-
-        context = Context()
-        if parent is not None:
-            remote = SpanContext(
-                parent.trace_id,
-                parent.span_id,
-                is_remote=True,
-                trace_flags=TraceFlags(TraceFlags.SAMPLED),
-                trace_state=TraceState.from_header([state.decode("latin-1")]) if state else None,
-            )
-            context = set_span_in_context(NonRecordingSpan(remote), context)
-        span = self._tracer.start_span(
+        else:
+            context = self._api.below(parent, fields.get(b"tracestate", b""))
+        span = self._api.tracer.start_span(
             f"POST {path}",
             context=context,
-            kind=SpanKind.SERVER,
+            kind=self._api.server,
             start_time=time.time_ns() - int(age_s * 1e9),
             attributes={
                 "http.request.method": "POST",
@@ -202,7 +213,7 @@ class RequestTracer:
                 "smg.request_id": request_id,
             },
         )
-        return RequestTrace(self._tracer, span)
+        return RequestTrace(self._api, span)
 
 
 class Tracing:

@@ -1,14 +1,20 @@
 """Which worker, and whether to try another one."""
 
 from .attempts import RETRYABLE_STATUSES, RetryPolicy
+from .pairs import Pair, PairBusy, PairRefused, PairSelector, running_window
 from .policies import PolicyMaker
 from .selector import PreviewUnsupported, Selection, Selector
 
 __all__ = (
     "RETRYABLE_STATUSES",
+    "Pair",
+    "PairBusy",
+    "PairRefused",
+    "PairSelector",
     "PolicyMaker",
     "PreviewUnsupported",
     "RetryPolicy",
     "Selection",
     "Selector",
+    "running_window",
 )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from smg_policies import Policy, PolicyConfig, StickySessions, create_policy
+from smg_policies import DpMinTokenPolicy, Policy, PolicyConfig, StickySessions, create_policy
+
+from .ranks import RankScheduler
 
 _STICKY_BY_THEMSELVES = frozenset({"manual", "consistent_hashing"})
 """Policies that follow the routing key anyway."""
@@ -20,12 +22,14 @@ class PolicyMaker:
         config: PolicyConfig,
         *,
         sticky: bool,
+        by_rank: bool = False,
         rng: Random,
         clock: Callable[[], float],
     ) -> None:
         self._name = name
         self._config = config
         self._sticky = sticky
+        self._by_rank = by_rank
         self._rng = rng
         self._clock = clock
 
@@ -36,6 +40,8 @@ class PolicyMaker:
         """
         name = name or self._name
         policy = create_policy(name, self._new_rng(), self._config, self._clock)
+        if self._by_rank:
+            policy = RankScheduler(policy, DpMinTokenPolicy(self._config))
         if not self._sticky or name in _STICKY_BY_THEMSELVES:
             return policy
         return StickySessions(policy, self._new_rng(), self._config, self._clock)

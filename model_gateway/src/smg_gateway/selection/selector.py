@@ -6,8 +6,17 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from time import perf_counter
 from typing import NamedTuple, cast
 
-from smg_policies import Decision, Policy, RoutingRequest, StickySessions, preview
+from smg_policies import (
+    Decision,
+    Policy,
+    PolicyInvalid,
+    PolicyUnknown,
+    RoutingRequest,
+    StickySessions,
+    preview,
+)
 
+from ..errors import NO_AVAILABLE_WORKERS, ErrorRecord, overload_shed
 from ..observability.logs import get_logger
 from ..workers import Worker
 
@@ -18,11 +27,16 @@ FALLBACK_REASON = "the policy failed; fewest requests in flight"
 
 
 class Selection(NamedTuple):
-    """A decision, the usable workers it was made among, and the policy's time in seconds."""
+    """A decision, the usable workers it was made among, and the policy's time in seconds.
+
+    `veto` says why the one candidate is one that is otherwise avoided, "overload" or "liveness",
+    and is empty where somebody else was left.
+    """
 
     decision: Decision
     considered: Sequence[Worker]
     took_s: float
+    veto: str = ""
 
     @property
     def worker(self) -> Worker:
@@ -43,19 +57,27 @@ class Selector:
 
     def __init__(
         self,
-        create_policy: Callable[[], Policy],
+        create_policy: Callable[..., Policy],
         *,
         clock: Callable[[], float],
         max_models: int = 1024,
+        label_of: Callable[[str | None], str | None] = lambda model: None,
     ) -> None:
         self._create_policy = create_policy
         self._clock = clock
         self._max_models = max_models
+        self._label_of = label_of
+        self._labels: dict[str | None, str | None] = {}
+        self._made: dict[str | None, str | None] = {}
+        self._labels_need_text = False
+        self.shed_retry_after_s: int | None = None
+        """Where set, a request is refused when all workers are overloaded, to be tried again after
+        so many seconds; otherwise the least loaded one takes it."""
         self._policies: dict[str | None, Policy] = {}
         self._shared = create_policy()
         self._log = get_logger("smg_gateway.selection")
 
-    def renew(self, create_policy: Callable[[], Policy]) -> None:
+    def renew(self, create_policy: Callable[..., Policy]) -> None:
         """Choose by other policies from now on, which begin without any memory.
 
         Raises whatever `create_policy` raises, and then nothing has changed.
@@ -63,6 +85,7 @@ class Selector:
         self._shared = create_policy()
         self._create_policy = create_policy
         self._policies = {}
+        self._made = {}
 
     @property
     def policies(self) -> Collection[Policy]:
@@ -77,7 +100,7 @@ class Selector:
     @property
     def needs_text(self) -> bool:
         """Whether requests must bring their routing text."""
-        return self._shared.needs_text
+        return self._shared.needs_text or self._labels_need_text
 
     def select(
         self,
@@ -89,6 +112,7 @@ class Selector:
         usable = self.usable(workers, tried)
         if not usable:
             return None
+        veto = "" if len(usable) > 1 else _veto(usable[0])
         policy = self._policy(request.model)
         began = perf_counter()
         try:
@@ -101,7 +125,7 @@ class Selector:
         if decision.worker not in usable:
             self._log.error("policy chose no candidate", policy=policy.name)
             decision = _fallback(policy, usable)
-        return Selection(decision, usable, perf_counter() - began)
+        return Selection(decision, usable, perf_counter() - began, veto)
 
     def preview(self, request: RoutingRequest, workers: Sequence[Worker]) -> Selection | None:
         """What `select` would answer now, with nothing remembered of it.
@@ -127,17 +151,55 @@ class Selector:
         return Selection(decision, usable, perf_counter() - began)
 
     def usable(self, workers: Sequence[Worker], tried: Collection[Worker] = ()) -> Sequence[Worker]:
-        """The candidates among `workers`; those in `tried` only when there are no others."""
+        """The candidates among `workers`; those in `tried` only when there are no others.
+
+        Workers that are overloaded or have stalled are left out. When that leaves nobody, the least
+        loaded one of them is the only candidate.
+        """
         now = self._clock()
-        usable = [worker for worker in workers if worker.usable(now)]
+        # Most are routable: that is an attribute, where asking costs a call for each.
+        usable = [worker for worker in workers if worker.routable or worker.usable(now)]
         if tried:
             usable = [worker for worker in usable if worker not in tried] or usable
-        return usable
+        return usable or self._least_loaded(workers, tried, now)
+
+    def _least_loaded(
+        self, workers: Sequence[Worker], tried: Collection[Worker], now: float
+    ) -> Sequence[Worker]:
+        rest = [worker for worker in workers if worker.available(now)]
+        if self.shed_retry_after_s is not None:
+            rest = [worker for worker in rest if not worker.overloaded]
+        rest = [worker for worker in rest if worker not in tried] or rest
+        return [min(rest, key=lambda worker: worker.load)] if rest else []
+
+    def refusal(self, model: str | None, workers: Sequence[Worker]) -> ErrorRecord:
+        """Why none of `workers` can have a request now."""
+        now = self._clock()
+        if self.shed_retry_after_s is not None and any(each.available(now) for each in workers):
+            return overload_shed(model, self.shed_retry_after_s)
+        return NO_AVAILABLE_WORKERS
+
+    def models_changed(self, models: Collection[str]) -> None:
+        """Other workers serve from now on: follow the policies that their labels name."""
+        for gone in [model for model in self._labels if model not in models]:
+            del self._labels[gone]
+        for model in models:
+            if model in self._labels:
+                continue
+            label = self._labels[model] = self._label_of(model)
+            if self._made.get(model) != label:
+                self._policies.pop(model, None)
+            if label is not None:
+                self._policy(model)
+        labelled = [self._policies.get(model) for model, label in self._labels.items() if label]
+        self._labels_need_text = any(policy.needs_text for policy in labelled if policy)
 
     def untried_left(self, workers: Sequence[Worker], tried: Collection[Worker]) -> bool:
         """Whether some usable worker has not had this request yet."""
         now = self._clock()
-        return any(worker not in tried and worker.usable(now) for worker in workers)
+        return any(
+            worker not in tried and (worker.routable or worker.usable(now)) for worker in workers
+        )
 
     def settle(self, model: str | None, decision: Decision) -> None:
         """The request of a decision has ended."""
@@ -177,8 +239,27 @@ class Selector:
             too_long = model is not None and len(model) > MAX_MODEL_CHARACTERS
             if too_long or len(self._policies) >= self._max_models:
                 return self._shared
-            policy = self._policies[model] = self._create_policy()
+            known = model in self._labels
+            label = self._labels[model] if known else self._label_of(model)
+            policy = self._policies[model] = self._make(label)
+            self._made[model] = label
         return policy
+
+    def _make(self, label: str | None) -> Policy:
+        if label is not None:
+            try:
+                return self._create_policy(label)
+            except (PolicyUnknown, PolicyInvalid) as error:
+                self._log.error("a worker's label names no policy", label=label, reason=str(error))
+        return self._create_policy()
+
+
+def _veto(worker: Worker) -> str:
+    if worker.routable:
+        return ""
+    if worker.overloaded:
+        return "overload"
+    return "liveness" if worker.stalled is not None else ""
 
 
 def _fallback(policy: Policy, usable: Sequence[Worker]) -> Decision:

@@ -42,9 +42,12 @@ def _refusals(settings: Settings) -> Iterator[str]:
         asked = _what_is_refused(declaration, getattr(settings, declaration.name))
         if asked is not None:
             yield f"{asked} is not available in this version"
-    for url in settings.worker_urls:
+    named = [("--worker-urls", url) for url in settings.worker_urls]
+    named += [("--prefill", worker.url) for worker in settings.prefill or ()]
+    named += [("--decode", url) for url in settings.decode or ()]
+    for flag, url in named:
         if url.startswith(_ABSENT_SCHEMES):
-            yield f"--worker-urls {url} is not available in this version"
+            yield f"{flag} {url} is not available in this version"
 
 
 def _what_is_refused(declaration: Declaration, value: object) -> str | None:

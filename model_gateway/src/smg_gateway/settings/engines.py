@@ -48,21 +48,18 @@ class EngineSettings:
         1000,
         "--job-queue-capacity",
         shape=U64,
-        status=Status.TUNING,
         help="Control-plane jobs that may wait, 1 to 1000000.",
     )
     job_queue_concurrency: int = _GENERAL.setting(
         200,
         "--job-queue-concurrency",
         shape=U64,
-        status=Status.TUNING,
         help="Control-plane jobs that run at once, 1 to 100000.",
     )
     load_monitor_interval: int = _GENERAL.setting(
         10,
         "--load-monitor-interval",
         shape=U64,
-        status=Status.TUNING,
         live_reload=True,
         help="Seconds between two questions to the workers about their load.",
     )
@@ -70,7 +67,7 @@ class EngineSettings:
         False,
         "--disable-load-monitoring",
         shape=FLAG,
-        status=Status.TUNING,
+        live_reload=True,
         help="Ask workers about their load only where a policy or a protection needs it.",
     )
     multimodal_tensor_transport: str | None = _GENERAL.setting(

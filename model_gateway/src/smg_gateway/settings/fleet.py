@@ -36,7 +36,6 @@ class FleetSettings:
         False,
         "--pd-disaggregation",
         shape=FLAG,
-        status=Status.ABSENT,
         help="Send each request to a prefill worker and a decode worker.",
     )
     epd_disaggregation: bool = _DISAGGREGATION.setting(
@@ -57,36 +56,30 @@ class FleetSettings:
         None,
         "--prefill",
         shape=BOOTSTRAP_URLS,
-        status=Status.ABSENT,
         help="A prefill worker: its URL and, optionally, its bootstrap port or none.",
     )
     decode: tuple[str, ...] | None = _DISAGGREGATION.setting(
         None,
         "--decode",
         shape=REPEATED,
-        status=Status.ABSENT,
         help="URL of a decode worker.",
     )
     prefill_max_inflight_requests_per_worker: int = _DISAGGREGATION.setting(
         -1,
         "--prefill-max-inflight-requests-per-worker",
         shape=I32,
-        status=Status.TUNING,
-        refuse_above=0,
         help="Requests a prefill worker may have at once; 0 and below sets no bound.",
     )
     prefill_queue_size: int | None = _DISAGGREGATION.setting(
         None,
         "--prefill-queue-size",
         shape=U64,
-        status=Status.TUNING,
         help="Requests that may wait for a prefill worker (100 if unset); 0 lets none wait.",
     )
     prefill_queue_timeout_secs: int | None = _DISAGGREGATION.setting(
         None,
         "--prefill-queue-timeout-secs",
         shape=U64,
-        status=Status.TUNING,
         help="Longest wait for a prefill worker (60 if unset).",
     )
     worker_startup_timeout_secs: int = _DISAGGREGATION.setting(

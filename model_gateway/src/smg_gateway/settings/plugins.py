@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ("PolicyNames", "is_plugin")
+__all__ = ("OWN_POLICIES", "PolicyNames", "is_plugin")
+
+OWN_POLICIES = frozenset({"weighted_round_robin"})
+"""Policies that this gateway has besides those of the program it is compatible with."""
 
 
 class PolicyNames(tuple[str, ...]):
@@ -14,7 +17,9 @@ class PolicyNames(tuple[str, ...]):
     __slots__ = ()
 
     def __contains__(self, name: object) -> bool:
-        return super().__contains__(name) or (isinstance(name, str) and is_plugin(name))
+        if super().__contains__(name) or name in OWN_POLICIES:
+            return True
+        return isinstance(name, str) and is_plugin(name)
 
 
 def is_plugin(name: str) -> bool:

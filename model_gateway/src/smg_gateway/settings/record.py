@@ -56,7 +56,6 @@ class Settings(
             for value in (getattr(self, declaration.name),)
         }
 
-
     def secrets(self) -> Iterator[str]:
         """Every credential, as text that must not be shown anywhere."""
         for declaration in declarations():

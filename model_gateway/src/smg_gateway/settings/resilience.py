@@ -192,7 +192,6 @@ class ResilienceSettings:
         "--remove-unhealthy-workers",
         "--worker-auto-recovery",
         shape=TOGGLE,
-        status=Status.ABSENT,
         live_reload=True,
         help="Forget workers that fail their probes; unset does so only for discovered ones.",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from smg_gateway.settings.declaration import Group, Status
-from smg_gateway.settings.plugins import PolicyNames
+from smg_gateway.settings.plugins import OWN_POLICIES, PolicyNames
 from smg_gateway.settings.shapes import FLAG, FLOAT, INT_CSV, NATURAL, PAIRS, U64, WORDS
 
 __all__ = ("AVAILABLE_POLICIES", "BUILT_IN_POLICIES", "RoutingSettings")
@@ -14,6 +14,7 @@ AVAILABLE_POLICIES = PolicyNames((
     "random",
     "round_robin",
     "power_of_two",
+    "least_load",
     "passthrough",
     "cache_aware",
     "consistent_hashing",
@@ -34,7 +35,7 @@ _POLICIES = PolicyNames((
     "prefix_hash",
 ))
 
-BUILT_IN_POLICIES = frozenset((*_POLICIES, *AVAILABLE_POLICIES, "bucket"))
+BUILT_IN_POLICIES = frozenset((*_POLICIES, *AVAILABLE_POLICIES, *OWN_POLICIES, "bucket"))
 """Names that need no look at what other distributions offer."""
 
 _ROUTING = Group("Routing Policy")
@@ -74,14 +75,14 @@ class RoutingSettings:
         None,
         "--prefill-policy",
         choices=PolicyNames((*_POLICIES, "bucket")),
-        status=Status.TUNING,
+        live_reload=True,
         help="Policy among prefill workers; unset follows --policy.",
     )
     decode_policy: str | None = _ROUTING.setting(
         None,
         "--decode-policy",
         choices=_POLICIES,
-        status=Status.TUNING,
+        live_reload=True,
         help="Policy among decode workers; unset follows --policy.",
     )
     cache_threshold: float = _ROUTING.setting(
@@ -118,7 +119,6 @@ class RoutingSettings:
         0.15,
         "--least-load-kv-pressure-weight",
         shape=FLOAT,
-        status=Status.TUNING,
         live_reload=True,
         help="least_load: seconds that a completely full KV cache counts for.",
     )
@@ -126,7 +126,6 @@ class RoutingSettings:
         2000.0,
         "--least-load-default-throughput",
         shape=FLOAT,
-        status=Status.TUNING,
         live_reload=True,
         help="least_load: tokens per second assumed of a worker that reports none.",
     )
@@ -134,7 +133,6 @@ class RoutingSettings:
         1024,
         "--least-load-mean-prefill-tokens",
         shape=U64,
-        status=Status.TUNING,
         live_reload=True,
         help="least_load: prompt tokens assumed of a request whose size is unknown.",
     )
@@ -142,7 +140,6 @@ class RoutingSettings:
         0,
         "--least-load-max-waiting-requests",
         shape=U64,
-        status=Status.TUNING,
         live_reload=True,
         help="least_load: queue length at which a worker is left out; 0 ignores queues.",
     )
@@ -150,7 +147,6 @@ class RoutingSettings:
         "expected_wait",
         "--power-of-two-load-metric",
         choices=("expected_wait", "requests", "least_requests"),
-        status=Status.TUNING,
         live_reload=True,
         help="power_of_two: the quantity that decides between the two sampled workers.",
     )
@@ -182,7 +178,6 @@ class RoutingSettings:
         1.0,
         "--overload-token-usage-threshold",
         shape=FLOAT,
-        status=Status.TUNING,
         live_reload=True,
         help="cache_aware: KV cache usage of a worker that ends affinity to it; "
         "1 and above is off.",
@@ -191,7 +186,6 @@ class RoutingSettings:
         8,
         "--worker-overload-waiting-requests",
         shape=U64,
-        status=Status.TUNING,
         live_reload=True,
         help="Queued requests at which a worker counts as overloaded.",
     )
@@ -199,7 +193,6 @@ class RoutingSettings:
         0.8,
         "--worker-overload-token-usage",
         shape=FLOAT,
-        status=Status.TUNING,
         live_reload=True,
         help="KV cache usage, above 0 to 1, at which a worker counts as overloaded.",
     )
@@ -207,14 +200,12 @@ class RoutingSettings:
         None,
         "--worker-overload-protection",
         shape=FLAG,
-        status=Status.TUNING,
         help="Kept for old command lines: the protection needs no switching on.",
     )
     disable_worker_overload_protection: bool | None = _ROUTING.setting(
         None,
         "--disable-worker-overload-protection",
         shape=FLAG,
-        status=Status.TUNING,
         live_reload=True,
         help="Never leave a worker out for being overloaded.",
     )
@@ -222,7 +213,7 @@ class RoutingSettings:
         False,
         "--worker-overload-shed",
         shape=FLAG,
-        status=Status.ABSENT,
+        live_reload=True,
         help="Answer 503 when all workers are overloaded, not use the least loaded one.",
     )
     kv_index: str = _ROUTING.setting(
@@ -235,7 +226,6 @@ class RoutingSettings:
         2,
         "--worker-stall-secs",
         shape=U64,
-        status=Status.TUNING,
         live_reload=True,
         help="Seconds of silence after which a failed connection takes a worker out.",
     )
@@ -243,7 +233,6 @@ class RoutingSettings:
         3,
         "--worker-wedge-secs",
         shape=U64,
-        status=Status.TUNING,
         live_reload=True,
         help="Seconds without progress after which new requests go elsewhere.",
     )
@@ -329,7 +318,6 @@ class RoutingSettings:
         5,
         "--bucket-adjust-interval-secs",
         shape=U64,
-        status=Status.TUNING,
         live_reload=True,
         help="bucket: seconds between two computations of the size boundaries.",
     )
@@ -419,7 +407,6 @@ class RoutingSettings:
         30,
         "--pd-admission-wait-secs",
         shape=U64,
-        status=Status.TUNING,
         help="Seconds to wait for a decode slot before answering 503; 0 does not wait.",
     )
     stream_body_stall_timeout_secs: int = _ROUTING.setting(
@@ -440,7 +427,6 @@ class RoutingSettings:
         False,
         "--dp-aware",
         shape=FLAG,
-        status=Status.ABSENT,
         help="Treat every data-parallel rank of a worker as a worker of its own.",
     )
     routing_key_override: bool = _ROUTING.setting(
@@ -473,13 +459,11 @@ class RoutingSettings:
         False,
         "--dp-minimum-tokens-scheduler",
         shape=FLAG,
-        status=Status.ABSENT,
         help="Choose the data-parallel rank with the fewest outstanding tokens.",
     )
     enable_igw: bool = _ROUTING.setting(
         False,
         "--enable-igw",
         shape=FLAG,
-        status=Status.ABSENT,
         help="Serve several models, each by its own set of workers and its own policy.",
     )

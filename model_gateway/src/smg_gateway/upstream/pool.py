@@ -74,6 +74,11 @@ class Pool:
             len(self._idle), len(self._open), len(self._connecting), len(self._waiting)
         )
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a connection is open or on its way."""
+        return bool(self._open or self._connecting)
+
     def streams(self) -> tuple[int, bool]:
         """Responses under way, and whether one of them has grown since the call before."""
         count, moved = 0, False

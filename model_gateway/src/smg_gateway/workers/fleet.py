@@ -124,15 +124,14 @@ class Fleet:
 
     # --- lifetime ------------------------------------------------------------------------
 
-    async def run(self, urls: Sequence[str] = ()) -> None:
-        """Register the workers at `urls` and watch all workers until cancelled."""
+    async def run(self, specs: Sequence[WorkerSpec] = ()) -> None:
+        """Register the configured workers and watch all workers until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.patrol.run())
-            if self.config.monitors_load:
-                group.create_task(self.loads.run())
+            group.create_task(self.loads.run())
             await asyncio.sleep(self.config.startup_delay_s)
-            for url in dict.fromkeys(urls):
-                await self._begin_static(url)
+            for spec in {spec.url: spec for spec in specs}.values():
+                await self._begin_static(spec)
 
     async def close(self) -> None:
         """End all jobs and close every connection."""
@@ -153,22 +152,28 @@ class Fleet:
             self._configure(worker)
         if config.load_interval_s != before.load_interval_s:
             self.loads.reschedule(config.load_interval_s)
+        if config.monitors_load is not before.monitors_load:
+            for worker in self.registry.snapshot.workers:
+                if config.monitors_load:
+                    self.loads.add(worker)
+                else:
+                    self.loads.remove(worker)
+                    self.loads.forget(worker)
 
-    async def follow(self, urls: Iterable[str]) -> None:
-        """Make `urls` the workers given by configuration: new ones come, others are drained.
+    async def follow(self, specs: Iterable[WorkerSpec]) -> None:
+        """Make these the workers given by configuration: new ones come, others are drained.
 
         Workers that were added otherwise stay.
         """
-        wanted = dict.fromkeys(urls)
+        wanted = {spec.url: spec for spec in specs}
         for url in [url for url in self._static if url not in wanted]:
             self._static.discard(url)
             if self.jobs.is_open(url, JobType.ADD):
                 await self.jobs.cancel(url)
-            for worker in self._at(url):
-                self._retire([worker])
-        for url in wanted:
+            await self._end_static(url)
+        for url, spec in wanted.items():
             if url not in self._static:
-                await self._begin_static(url)
+                await self._begin_static(spec)
 
     # --- what there is -------------------------------------------------------------------
 
@@ -271,9 +276,9 @@ class Fleet:
 
     # --- registration --------------------------------------------------------------------
 
-    async def _begin_static(self, url: str) -> None:
+    async def _begin_static(self, spec: WorkerSpec) -> None:
+        url = spec.url
         self._static.add(url)
-        spec = WorkerSpec(url=url)
         while True:
             try:
                 if not self._at(url) and not self.jobs.is_open(url, JobType.ADD):
@@ -286,11 +291,17 @@ class Fleet:
             except JobsFull:
                 await asyncio.sleep(FULL_QUEUE_PAUSE_S)
 
+    async def _end_static(self, url: str) -> None:
+        while True:
+            try:
+                self._retire(self._at(url))
+                return
+            except JobsFull:
+                await asyncio.sleep(FULL_QUEUE_PAUSE_S)
+
     def _submit_registration(
         self, spec: WorkerSpec, interval_s: float, *, replaces: bool = False
     ) -> None:
-        if spec.api_key is None:
-            spec = msgspec.structs.replace(spec, api_key=self.config.api_key)
         registration = Registration(self, spec, replaces=replaces)
         url = listed_url(spec)
         self.jobs.submit(
@@ -325,8 +336,8 @@ class Fleet:
             return
         self._pool_users.pop(pool, None)
         pool.close()
-        self._closing_pools = {each for each in self._closing_pools if each.statistics().open}
         self._closing_pools.add(pool)
+        self._closing_pools = {each for each in self._closing_pools if each.is_busy}
 
     def admit(self, spec: WorkerSpec, pool: Pool, found: Metadata, *, replaces: bool) -> None:
         """Let a worker that has been heard of take requests; raises `JobFailed`."""
@@ -355,6 +366,10 @@ class Fleet:
         """How a worker to be is probed."""
         return health_of(spec.health, self.config.health)
 
+    def key_of(self, spec: WorkerSpec) -> str | None:
+        """The key that a worker is shown."""
+        return spec.api_key if spec.api_key is not None else self.config.api_key
+
     def given_up(self, spec: WorkerSpec, reason: str) -> None:
         """A worker to be will not come."""
         self._events.given_up(spec.url, reason)
@@ -380,7 +395,6 @@ class Fleet:
             cards=found.cards,
             pool=pool,
             breaker=CircuitBreaker(self.config.breaker, breaker_moved),
-            api_key=spec.api_key,
             spec=labelled,
             labels=labelled.labels,
             runtime=found.runtime,
@@ -402,6 +416,7 @@ class Fleet:
         worker.overloaded = is_overloaded(worker.report, worker.overload)
         worker.failure_statuses, worker.neutral_statuses = statuses_of(spec)
         worker.weight = weight_of(spec)
+        worker.api_key = self.key_of(spec)
         worker.timeout_s = spec.http_pool.timeout_secs if spec.http_pool is not None else None
 
     def _apply(self, worker: Worker, update: WorkerUpdate) -> None:
@@ -416,7 +431,6 @@ class Fleet:
             changes["health"] = _merged(worker.spec.health, update.health)
         worker.spec = msgspec.structs.replace(worker.spec, **changes)
         worker.labels = worker.spec.labels
-        worker.api_key = worker.spec.api_key
         self._configure(worker)
 
     # --- removal -------------------------------------------------------------------------
@@ -435,6 +449,8 @@ class Fleet:
         return found
 
     def _retire(self, workers: Sequence[Worker]) -> None:
+        """Let workers leave, all of them or, with `JobsFull`, none."""
+        self.jobs.check_room(len(workers))
         for worker in workers:
             self.jobs.submit(self._removal(worker))
             self._draining[worker.url] = worker

@@ -142,6 +142,11 @@ class JobQueue:
     def __len__(self) -> int:
         return self._open
 
+    def check_room(self, count: int) -> None:
+        """Raise `JobsFull` unless so many more jobs would be taken."""
+        if self._open + count > self._capacity:
+            raise JobsFull
+
     def status(self, url: str) -> JobStatus | None:
         """The latest job of a URL, open or ended."""
         return self._statuses.get(url)
@@ -156,8 +161,7 @@ class JobQueue:
 
     def submit(self, job: Job) -> None:
         """Take a job; raises `JobsFull`."""
-        if self._open >= self._capacity:
-            raise JobsFull
+        self.check_room(1)
         self._open += 1
         self._note(job, JobState.PENDING)
         line = self._lines.setdefault(job.url, deque())

@@ -11,8 +11,7 @@ from typing import Any
 import msgspec
 from smg_policies import LoadReport
 
-MAX_RANKS = 1024
-"""No engine has more data-parallel ranks; a longer answer is nonsense."""
+from .spec import MAX_RANKS
 
 
 class Disaggregation(msgspec.Struct, frozen=True, kw_only=True):

@@ -83,6 +83,10 @@ class LoadMonitor:
             own = ranks[0].spec.load_monitor_interval_secs
             self._rounds.add(base_url, own or interval_s, name=base_url)
 
+    def forget(self, worker: Worker) -> None:
+        """What a worker has said holds no longer."""
+        self._take(worker, None)
+
     async def poll_all(self) -> None:
         """Ask everybody now, one after the other: for tests and tools."""
         for base_url in list(self._ranks):

@@ -15,8 +15,8 @@ import msgspec
 
 from ..upstream import Pool, Response, UpstreamError, UpstreamFault, fetch
 from .health import MAX_PROBE_BODY_BYTES, HealthConfig
-from .load_answers import MAX_RANKS, count
-from .spec import ModelCard, WorkerSpec
+from .load_answers import count
+from .spec import MAX_RANKS, ModelCard, WorkerSpec
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 MAX_MODELS = 1024
@@ -179,7 +179,9 @@ def _runtime(spec: WorkerSpec, answers: Answers) -> str:
 # --- asking -----------------------------------------------------------------------------------
 
 
-async def discover(pool: Pool, spec: WorkerSpec, health: HealthConfig) -> Metadata:
+async def discover(
+    pool: Pool, spec: WorkerSpec, health: HealthConfig, api_key: str | None
+) -> Metadata:
     """What a living worker says about itself; raises `UpstreamError` while it does not answer."""
     timeout_s = health.timeout_s
     if health.enabled:
@@ -193,8 +195,8 @@ async def discover(pool: Pool, spec: WorkerSpec, health: HealthConfig) -> Metada
         if not 200 <= probed.status < 300:
             raise UpstreamError(UpstreamFault.CONNECT, f"health answered {probed.status}")
     headers = []
-    if spec.api_key is not None:
-        headers.append((b"authorization", b"Bearer " + spec.api_key.encode()))
+    if api_key is not None:
+        headers.append((b"authorization", b"Bearer " + api_key.encode()))
     try:
         answer = await _get(pool, b"/v1/models", headers, timeout_s)
     except UpstreamError:

@@ -21,6 +21,10 @@ class Admission(Protocol):
         """How the worker is probed."""
         ...
 
+    def key_of(self, spec: WorkerSpec) -> str | None:
+        """The key that the worker is shown."""
+        ...
+
     def open_pool(self, spec: WorkerSpec) -> Pool:
         """A pool for a worker to be; raises ValueError or OSError."""
         ...
@@ -56,7 +60,8 @@ class Registration:
             except (ValueError, OSError) as error:
                 raise JobFailed(str(error)) from None
         try:
-            found = await discover(self._pool, spec, admission.health_of(spec))
+            health, key = admission.health_of(spec), admission.key_of(spec)
+            found = await discover(self._pool, spec, health, key)
         except UpstreamError as error:
             raise NotYet(error.detail) from None
         admission.admit(spec, self._pool, found, replaces=self._replaces)

@@ -11,7 +11,28 @@ from .worker import Worker
 
 _NOBODY: Mapping[str, tuple[Worker, ...]] = MappingProxyType({})
 _NO_ALIASES: Mapping[str, str] = MappingProxyType({})
+_NO_LEGS: Mapping[str, Leg] = MappingProxyType({})
 REGULAR = "regular"
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """Workers that do only one part of a request."""
+
+    workers: tuple[Worker, ...] = ()
+    by_model: Mapping[str, tuple[Worker, ...]] = field(default_factory=lambda: _NOBODY)
+
+    def serving(self, model: str | None) -> tuple[Worker, ...]:
+        """Those that serve `model`; None asks for any."""
+        if model is None:
+            return self.workers
+        found = self.by_model.get(model)
+        if found is None:
+            found = tuple(worker for worker in self.workers if not worker.models)
+        return found
+
+
+_NO_LEG = Leg()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +47,8 @@ class Snapshot:
     by_model: Mapping[str, tuple[Worker, ...]] = field(default_factory=lambda: _NOBODY)
     aliases: Mapping[str, str] = field(default_factory=lambda: _NO_ALIASES)
     """Other names of models, from the workers' model cards."""
+    legs: Mapping[str, Leg] = field(default_factory=lambda: _NO_LEGS)
+    """Workers of another type, by their type."""
     is_uniform: bool = True
     """Whether the body makes no difference: every worker takes the same models, as they are."""
 
@@ -38,12 +61,14 @@ class Snapshot:
         by_model = _index(regular, wildcard)
         aliases = {
             alias: card.id
-            for worker in regular
+            for worker in everyone
             for card in worker.cards
             for alias in card.aliases
             if alias not in by_model
         }
+        legs = _legs(everyone)
         return cls(
+            legs=legs,
             workers=everyone,
             regular=regular,
             wildcard=wildcard,
@@ -53,6 +78,7 @@ class Snapshot:
                 len(by_model) <= 1
                 and len(wildcard) in (0, len(regular))
                 and not aliases
+                and not legs
                 and all(worker.dp_rank is None for worker in regular)
                 and not any("policy" in worker.labels for worker in regular)
             ),
@@ -64,9 +90,39 @@ class Snapshot:
             return self.regular
         return self.by_model.get(model, self.wildcard)
 
+    def leg(self, worker_type: str) -> Leg:
+        """The workers of a type other than regular."""
+        return self.legs.get(worker_type, _NO_LEG)
+
     def healthy_count(self) -> int:
         """Regular workers that are ready; breakers and vetoes do not matter."""
-        return sum(1 for worker in self.regular if worker.status is WorkerStatus.READY)
+        return _ready(self.regular)
+
+    def healthy_in(self, worker_type: str) -> int:
+        """The same for the workers of another type."""
+        return _ready(self.leg(worker_type).workers)
+
+
+def _ready(workers: Iterable[Worker]) -> int:
+    return sum(1 for worker in workers if worker.status is WorkerStatus.READY)
+
+
+def _legs(workers: Iterable[Worker]) -> Mapping[str, Leg]:
+    found: dict[str, list[Worker]] = {}
+    for worker in workers:
+        if worker.worker_type != REGULAR:
+            found.setdefault(worker.worker_type, []).append(worker)
+    if not found:
+        return _NO_LEGS
+    return MappingProxyType({
+        kind: Leg(
+            tuple(members),
+            MappingProxyType(
+                _index(tuple(members), tuple(worker for worker in members if not worker.models))
+            ),
+        )
+        for kind, members in found.items()
+    })
 
 
 def _index(

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 
 MAX_PORT = 65_535
+MAX_RANKS = 1024
+"""No engine has more data-parallel ranks; each becomes a worker."""
 
 WorkerType = Literal["regular", "prefill", "decode", "encode"]
 ConnectionMode = Literal["http", "grpc", "zmq"]
@@ -14,7 +16,7 @@ RuntimeType = Literal[
     "unspecified", "sglang", "vllm", "trtllm", "mlx", "tokenspeed", "external", "generic"
 ]
 
-_Natural = Annotated[int, msgspec.Meta(ge=0, le=2**64 - 1)]
+_Natural = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 _U32 = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 _Statuses = list[Annotated[int, msgspec.Meta(ge=100, le=599)]]
 
@@ -183,6 +185,8 @@ def check_spec(spec: WorkerSpec) -> None:
         raise SpecInvalid("bootstrap_port must be a port from 1 to 65535")
     if spec.dp_size == 0:
         raise SpecInvalid("dp_size must be at least 1")
+    if spec.dp_size is not None and spec.dp_size > MAX_RANKS:
+        raise SpecInvalid(f"dp_size must be at most {MAX_RANKS}")
     if spec.dp_rank is not None:
         if spec.dp_size is None:
             raise SpecInvalid("dp_rank needs dp_size: a rank is one of a known number")
