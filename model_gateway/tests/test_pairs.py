@@ -341,6 +341,33 @@ async def test_each_leg_has_its_policy_and_both_choices_are_logged(
         assert len({c["worker"] for c in by_leg["decode"]}) == 2
 
 
+async def test_the_dry_run_foretells_both_legs(
+    pairs: StartPairs, http: aiohttp.ClientSession, chat: Body
+) -> None:
+    async with pairs(prefills=3, decodes=3, policy="random") as fleet:
+        for turn in range(6):
+            body = chat(f"hello {turn}")
+            status, foretold, _ = await post(http, fleet, body, "/v1/router/explain")
+            assert status == 200, foretold
+            _, _, headers = await post(http, fleet, body)
+            assert foretold["decision"]["worker"] == headers["x-smg-routed-worker-id"]
+            assert len(asked(_engine(fleet, foretold["prefill"]["worker"]))) > 0
+            await fleet.at_rest()
+
+
+async def test_the_dry_run_foretells_that_there_is_no_pair(
+    pairs: StartPairs, http: aiohttp.ClientSession, chat: Body
+) -> None:
+    async with pairs(decodes=0) as fleet:
+        _, foretold, _ = await post(http, fleet, chat(), "/v1/router/explain")
+        assert foretold["decision"] is None
+        assert foretold["error"]["code"] == "no_available_workers"
+
+
+def _engine(fleet: Fleet, url: str) -> MockWorker:
+    return next(engine for engine in (*fleet.prefills, *fleet.decodes) if engine.url == url)
+
+
 async def test_bucket_keeps_long_prompts_apart(
     pairs: StartPairs, http: aiohttp.ClientSession, chat: Body
 ) -> None:

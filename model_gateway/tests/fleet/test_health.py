@@ -34,13 +34,13 @@ async def test_failed_probes_take_a_worker_out_and_good_ones_bring_it_back(
         gateway, control = running.gateway, connect(running)
         known = gateway.registry.find(worker.url)
         worker.faults.add(DOWN)
-        await probe(gateway, known, 2)
-        assert known.status is WorkerStatus.READY
-        await probe(gateway, known)
-        assert known.status is WorkerStatus.NOT_READY
+        statuses = []
+        for _ in range(3):
+            await probe(gateway, known)
+            statuses.append(known.status)
+        assert statuses == [WorkerStatus.READY, WorkerStatus.READY, WorkerStatus.NOT_READY]
         assert {(await control.chat("mock-model"))[2] for _ in range(4)} == {other.url}
         await probe(gateway, known, 6)
-        assert known.status is WorkerStatus.FAILED
         _, listing = await control.call("GET", "/workers")
         shown = {each["url"]: (each["status"], each["is_healthy"]) for each in listing["workers"]}
         assert shown[worker.url] == ("failed", False)
@@ -49,7 +49,6 @@ async def test_failed_probes_take_a_worker_out_and_good_ones_bring_it_back(
         known.breaker.config = type(known.breaker.config)(failure_threshold=1)
         known.breaker.record_failure(0.0)
         await probe(gateway, known, 2)
-        assert known.status is WorkerStatus.READY
         assert len({(await control.chat("mock-model"))[2] for _ in range(4)}) == 2
         readmitted = f'smg_worker_cb_health_readmissions_total{{worker="{worker.url}"}}'
         assert running.metric(readmitted) == 1
@@ -60,7 +59,7 @@ async def test_failed_probes_take_a_worker_out_and_good_ones_bring_it_back(
 async def test_answers_that_flap_never_take_a_worker_out(start: Any, worker: MockWorker) -> None:
     async with start(worker) as running:
         known = running.gateway.registry.find(worker.url)
-        worker.faults.add(FlapHealth(pattern="--+", path="/health"))
+        worker.faults.add(FlapHealth(pattern=[False, False, True], path="/health"))
         await probe(running.gateway, known, 12)
         assert known.status is WorkerStatus.READY
 

@@ -15,10 +15,12 @@ from smg_gateway.workers import (
     HealthConfig,
     LivenessLimits,
     OverloadLimits,
+    SpecInvalid,
     Stall,
     Worker,
     WorkerSpec,
     WorkerStatus,
+    read_spec,
     worker_id,
 )
 from smg_gateway.workers.health import judge
@@ -132,6 +134,12 @@ def test_weights_come_from_the_label_or_from_priority_and_cost(
 ) -> None:
     spec = WorkerSpec(url=URL, labels=labels, priority=priority, cost=cost)
     assert weight_of(spec) == weight
+
+
+@given(st.binary(max_size=300) | st.text().map(str.encode))
+def test_bytes_that_are_no_specification_are_refused_with_a_reason(body: bytes) -> None:
+    with pytest.raises(SpecInvalid, match=r"."):
+        read_spec(body)
 
 
 # --- vetoes -----------------------------------------------------------------------------------

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 import msgspec
 
 from ..dialects import RelayRoute
 from ..errors import ErrorRecord, model_not_found
 from ..observability.decisions import Choice, DecisionRecord
+from ..selection import PairBusy, PairRefused, Selection
 from ..workers import Worker
+from .pair import no_pair
+from .pair_plane import PairPlane
 from .reading import INLINE_BYTES, Read, read_body
 from .relay import RelayLane
 from .request import InboundRequest
@@ -33,8 +37,11 @@ class Explanation(msgspec.Struct):
     object: str
     path: str
     decision: DecisionRecord | None
+    """The worker that answers: of a pair, the decode worker."""
     excluded: list[ExcludedWorker]
     error: ForeseenError | None = None
+    prefill: DecisionRecord | None = None
+    """The other worker of a pair."""
 
 
 class ForeseenError(msgspec.Struct):
@@ -62,6 +69,13 @@ def _explained(
     lane: RelayLane, request: InboundRequest, route: RelayRoute, read: Read
 ) -> Explanation:
     model = read.model
+    plane = lane.pairs_for(model)
+    if plane is not None and route.pair_refusal is not None:
+        return Explanation(
+            "router.explanation", route.path, None, [], _foreseen(route.pair_refusal)
+        )
+    if plane is not None and not route.prefill_alone:
+        return _pair_explained(lane, plane, request, route, read)
     workers = lane.serving(model)
     explanation = Explanation("router.explanation", route.path, None, [])
     if not workers and model is not None:
@@ -69,16 +83,48 @@ def _explained(
         return explanation
     routing, _ = lane.routable(request, read.view, model, workers)
     selection = lane.selector.preview(routing, workers)
-    usable = lane.selector.usable(workers)
-    explanation.excluded = [
-        ExcludedWorker(worker.url, _why_excluded(worker))
-        for worker in workers
-        if worker not in usable
-    ]
+    explanation.excluded = _excluded(workers, lane.selector.usable(workers))
     if selection is None:
         explanation.error = _foreseen(lane.selector.refusal(model, workers))
         return explanation
-    explanation.decision = Choice(
+    explanation.decision = _record(request, model, selection, None)
+    return explanation
+
+
+def _pair_explained(
+    lane: RelayLane, plane: PairPlane, request: InboundRequest, route: RelayRoute, read: Read
+) -> Explanation:
+    model = read.model
+    prefills, decodes = plane.candidates(model)
+    routing, _ = lane.routable(request, read.view, model, prefills)
+    selector = plane.selector
+    explanation = Explanation(
+        "router.explanation",
+        route.path,
+        None,
+        [
+            *_excluded(prefills, selector.prefill.usable(prefills)),
+            *_excluded(decodes, selector.decode.usable(decodes)),
+        ],
+    )
+    try:
+        pair = selector.preview(routing, prefills, decodes)
+    except PairRefused as refused:
+        explanation.error = _foreseen(no_pair(refused.leg))
+        return explanation
+    except PairBusy as busy:
+        waits = f"every {busy.leg} worker is at its limit: the request would wait"
+        explanation.error = ForeseenError(503, None, waits)
+        return explanation
+    explanation.prefill = _record(request, model, pair.prefill, "prefill")
+    explanation.decision = _record(request, model, pair.decode, "decode")
+    return explanation
+
+
+def _record(
+    request: InboundRequest, model: str | None, selection: Selection, leg: str | None
+) -> DecisionRecord:
+    return Choice(
         request.id,
         model,
         1,
@@ -86,8 +132,16 @@ def _explained(
         selection.considered,
         selection.took_s,
         time.time(),
+        leg,
     ).record()
-    return explanation
+
+
+def _excluded(workers: Sequence[Worker], usable: Sequence[Worker]) -> list[ExcludedWorker]:
+    return [
+        ExcludedWorker(worker.url, _why_excluded(worker))
+        for worker in workers
+        if worker not in usable
+    ]
 
 
 def _foreseen(error: ErrorRecord) -> ForeseenError:

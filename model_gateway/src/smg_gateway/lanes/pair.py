@@ -126,7 +126,7 @@ class PairExchange(Exchange):
             if self._tried and lane.retry.retries_failure(self._attempt_number):
                 self._schedule_retry()
             else:
-                self.refuse(_no_pair(refused.leg))
+                self.refuse(no_pair(refused.leg))
             return
         self._waiting_since = None
         self._attempt_number += 1
@@ -371,7 +371,8 @@ def _leg_error(leg: str, status: int, message: str) -> ErrorRecord:
     return ErrorRecord(status=status, code=code, message=message)
 
 
-def _no_pair(leg: str) -> ErrorRecord:
+def no_pair(leg: str) -> ErrorRecord:
+    """What a request is told for which no pair can be had; `leg` as in `PairRefused`."""
     if leg:
         message = f"No available servers: no usable {leg} worker"
         return replace(NO_AVAILABLE_WORKERS, message=message)

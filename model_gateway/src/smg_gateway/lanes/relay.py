@@ -167,9 +167,7 @@ class RelayLane:
         self, request: InboundRequest, client: Client, route: RelayRoute, read: Read
     ) -> Job | None:
         view, model, body = read
-        plane = self._pairs
-        if plane is not None and not plane.takes(model):
-            plane = None
+        plane = self.pairs_for(model)
         workers = self.serving(model) if plane is None else plane.candidates(model)[0]
         label = self.telemetry.model_label(model, bool(workers))
         backend = Exchange.backend if plane is None else PairExchange.backend
@@ -222,6 +220,11 @@ class RelayLane:
         """The client has left before any worker was involved."""
         self.telemetry.responded(route.path, CLIENT_CLOSED_REQUEST, "client_closed_request")
         self._on_refused(request, route, CLIENT_CLOSED_REQUEST, "client_closed_request")
+
+    def pairs_for(self, model: str | None) -> PairPlane | None:
+        """Who takes a request for `model`, where that is a pair of workers."""
+        plane = self._pairs
+        return plane if plane is not None and plane.takes(model) else None
 
     def worker_removed(self, worker: Worker) -> None:
         """Let all policies forget a worker that has left."""

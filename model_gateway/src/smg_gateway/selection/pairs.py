@@ -70,6 +70,25 @@ class PairSelector:
         tried: Collection[Worker] = (),
     ) -> Pair:
         """Choose, preferring workers not in `tried`; raises `PairRefused` or `PairBusy`."""
+        return self._pair(request, prefills, decodes, tried, _chosen)
+
+    def preview(
+        self, request: RoutingRequest, prefills: Sequence[Worker], decodes: Sequence[Worker]
+    ) -> Pair:
+        """What `select` would answer now, with nothing remembered of it.
+
+        Raises what `select` raises, and `PreviewUnsupported`.
+        """
+        return self._pair(request, prefills, decodes, (), Selector.preview)
+
+    def _pair(
+        self,
+        request: RoutingRequest,
+        prefills: Sequence[Worker],
+        decodes: Sequence[Worker],
+        tried: Collection[Worker],
+        choose: Callable[[Selector, RoutingRequest, Sequence[Worker]], Selection | None],
+    ) -> Pair:
         prefills = self.prefill.usable(prefills, tried)
         if not prefills:
             raise PairRefused("prefill")
@@ -85,13 +104,13 @@ class PairSelector:
         # Before the prefill policy charges anything, there must be somebody to hand over to.
         if not any(self._takes_decode(worker) for worker in decodes):
             raise PairBusy("decode")
-        first = self.prefill.select(request, free)
+        first = choose(self.prefill, request, free)
         if first is None:
             raise PairRefused("prefill")
         partners = [
             worker for worker in self._partners(first.worker, decodes) if self._takes_decode(worker)
         ]
-        second = self.decode.select(request, partners) if partners else None
+        second = choose(self.decode, request, partners) if partners else None
         if second is None:
             self.prefill.settle(request.model, first.decision)
             if not partners:
@@ -105,6 +124,12 @@ class PairSelector:
     def _takes_decode(self, worker: Worker) -> bool:
         window = running_window(worker)
         return not self._heeds_window or window == 0 or worker.load < window
+
+
+def _chosen(
+    selector: Selector, request: RoutingRequest, candidates: Sequence[Worker]
+) -> Selection | None:
+    return selector.select(request, candidates)
 
 
 def running_window(worker: Worker) -> int:

@@ -15,7 +15,7 @@ from ..upstream import Pool, PoolLimits, parse_origin
 from .breaker import BreakerConfig, BreakerState, CircuitBreaker
 from .health import HealthConfig
 from .identity import worker_id
-from .jobs import Job, JobFailed, JobQueue, JobsFull, JobStatus, JobType, Patience
+from .jobs import Job, JobFailed, JobQueue, JobsFull, JobState, JobStatus, JobType, Patience
 from .load_monitor import LoadMonitor, LoadWatcher
 from .metadata import Metadata
 from .overlay import breaker_of, health_of, overload_of, pool_limits_of, statuses_of, weight_of
@@ -201,7 +201,11 @@ class Fleet:
     def coming(self, uuid: str) -> JobStatus | None:
         """The registration of a worker that is not there yet, or never came."""
         for status in self.jobs.statuses():
-            if status.job_type is JobType.ADD and worker_id(status.worker_url) == uuid:
+            if (
+                status.job_type is JobType.ADD
+                and status.status is not JobState.COMPLETED
+                and worker_id(status.worker_url) == uuid
+            ):
                 return status
         return None
 

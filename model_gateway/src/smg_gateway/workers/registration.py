@@ -81,6 +81,8 @@ def check_reachable(spec: WorkerSpec) -> None:
     reason = worker_url_error(url)
     if reason is not None:
         raise SpecInvalid(f"Invalid value for field 'worker_url': {url} - {reason}")
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise SpecInvalid("the URL of a worker is printable ASCII without spaces")
     if not url.startswith(_SPOKEN):
         raise SpecInvalid(f"{url}: only http:// and https:// workers are available in this version")
     if spec.connection_mode not in (None, "http"):

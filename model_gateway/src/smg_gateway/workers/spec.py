@@ -173,6 +173,7 @@ def read_update(body: bytes) -> WorkerUpdate:
     """The changes in a request body; raises `SpecInvalid`. Unknown fields are ignored."""
     update = _decode(body, WorkerUpdate)
     _check_cost(update.cost)
+    _check_key(update.api_key)
     if update.health is not None:
         _check_health(update.health)
     return update
@@ -195,6 +196,7 @@ def check_spec(spec: WorkerSpec) -> None:
     if spec.kv_block_size == 0:
         raise SpecInvalid("kv_block_size must be at least 1 token")
     _check_cost(spec.cost)
+    _check_key(spec.api_key)
     if spec.provider is not None:
         spec.provider = _PROVIDERS.get(spec.provider.lower(), spec.provider)
     for card in spec.cards():
@@ -213,6 +215,12 @@ def _check_cost(cost: float | None) -> None:
         raise SpecInvalid("cost must be a number that is not negative")
 
 
+def _check_key(key: str | None) -> None:
+    # It becomes a header line.
+    if key is not None and not (key.isascii() and key.isprintable()):
+        raise SpecInvalid("api_key must be printable ASCII")
+
+
 def _check_health(health: HealthSpec) -> None:
     names = ("timeout_secs", "check_interval_secs", "success_threshold", "failure_threshold")
     for name in names:
@@ -225,5 +233,5 @@ def _decode(body: bytes, kind: type[_T]) -> _T:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         raise SpecInvalid(f"Invalid JSON data: {error}") from None
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SpecInvalid(f"JSON syntax error: {error}") from None
