@@ -25,6 +25,7 @@ from ..errors import (
 )
 from ..observability.decisions import Choice, DecisionLog
 from ..observability.logs import get_logger
+from ..observability.process import ProcessMetrics
 from ..observability.recording import TraceRecorder
 from ..observability.telemetry import Telemetry
 from ..selection import RetryPolicy, Selection, Selector
@@ -89,6 +90,10 @@ class RelayLane:
         self.telemetry = telemetry
         self.recorder = recorder
         self._pairs = pairs
+        self._process = ProcessMetrics(
+            telemetry.exposition,
+            lambda: [clock() - exchange.request.started for exchange in self.active],
+        )
         self.clock = clock
         self.rng = rng
         self.active: set[Exchange] = set()
@@ -237,8 +242,10 @@ class RelayLane:
         swept = self.clock()
         while True:
             self._logs_choices = bool(self._log.is_enabled_for(DEBUG))
+            slept = self.clock()
             await asyncio.sleep(TICK_S)
             now = self.clock()
+            self._process.loop_was_late(now - slept - TICK_S)
             if now - swept >= POLICY_SWEEP_S:
                 swept = now
                 self.selector.sweep(now)
