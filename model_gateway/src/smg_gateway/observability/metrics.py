@@ -222,6 +222,11 @@ class Exposition(Collector):
         self._families.append(family)
         return family
 
+    @property
+    def families(self) -> Sequence[Family | HistogramFamily | SummaryFamily]:
+        """All families declared so far."""
+        return self._families
+
     def on_scrape(self, refresh: Callable[[], None]) -> None:
         """Call `refresh` before each rendering."""
         self._refreshers.append(refresh)
