@@ -151,3 +151,15 @@ def test_any_bytes_make_a_trace_or_the_one_error(lines: list[bytes]) -> None:
     except TraceInvalid:
         return
     assert isinstance(trace, Trace)
+
+
+def test_lines_in_characters_and_in_tokens_go_together_when_their_blocks_are_alike() -> None:
+    trace = parse_trace([
+        line(t=0, input_tokens=128, block_size=64, blocks=["a", "b"]),
+        line(t=1, chars=512, block_size=256, blocks=["a", "c"]),
+    ])
+
+    first, second = trace.requests
+    assert trace.block_size == 64
+    assert first.blocks[0] == second.blocks[0]
+    assert second.prompt_tokens == 128

@@ -141,7 +141,6 @@ def _read_mooncake(name: str, lines: Iterable[tuple[int, bytes]]) -> TraceBuilde
 
 def _read_gateway(name: str, lines: Iterable[tuple[int, bytes]]) -> TraceBuilder:
     builder: TraceBuilder | None = None
-    recorded_size = 0
     decoder = msgspec.json.Decoder(_GatewayLine)
     for number, line in lines:
         try:
@@ -149,9 +148,8 @@ def _read_gateway(name: str, lines: Iterable[tuple[int, bytes]]) -> TraceBuilder
             if entry.input_tokens is None and entry.chars is None:
                 raise ValueError("the object has neither `input_tokens` nor `chars`")
             if builder is None:
-                recorded_size = entry.block_size
                 builder = TraceBuilder(name, block_size=_block_tokens(entry))
-            if entry.block_size != recorded_size or _block_tokens(entry) != builder.block_size:
+            if _block_tokens(entry) != builder.block_size:
                 raise ValueError("all lines must count in blocks of the same size")
             _add_recorded(builder, entry)
         except ValueError as error:
