@@ -168,3 +168,24 @@ async def test_consistent_hashing_keeps_a_key_on_its_worker_and_obeys_a_target(
         assert await ask(x_smg_target_worker="1") == (200, other.url)
         assert await ask(x_smg_target_worker="2") == (503, None)
         assert await ask(x_smg_target_worker="x") == (503, None)
+
+
+@pytest.mark.anyio
+async def test_hashed_heads_of_token_prompts_stick_to_a_worker(
+    start: Any, worker: Any, other: Any, http: Any
+) -> None:
+    settings = {"policy": "cache_aware", "cache_index": "hash", "cache_boundaries": (4,)}
+    async with start(worker, other, **settings) as running:
+
+        async def routed(ids: list[int]) -> str:
+            body = {"input_ids": ids, "sampling_params": {"max_new_tokens": 1}}
+            async with http.post(running.url + "/generate", json=body) as answer:
+                assert answer.status == 200
+                home: str = answer.headers["x-smg-routed-worker-id"]
+            await running.settled()
+            return home
+
+        homes = {await routed([1, 2, 3, 4, turn]) for turn in range(5, 9)}
+        others = {await routed([turn, turn, turn]) for turn in range(20)}
+    assert len(homes) == 1
+    assert len(others) == 2

@@ -286,14 +286,12 @@ class RoutingSettings:
     selection_policy: str = _ROUTING.setting(
         "cache-aware-default",
         "--selection-policy",
-        status=Status.TUNING,
         help="cache_aware: variant of the decision; cache-aware-default is the only one.",
     )
     selection_accounting_ttl_ms: int = _ROUTING.setting(
         0,
         "--selection-accounting-ttl-ms",
         shape=U64,
-        status=Status.TUNING,
         live_reload=True,
         help="cache_aware: milliseconds for which a choice counts as load ahead of reports; "
         "0 is off.",
@@ -347,7 +345,6 @@ class RoutingSettings:
         (),
         "--cache-boundaries",
         shape=INT_CSV,
-        status=Status.TUNING,
         live_reload=True,
         help="Ascending token positions, comma-separated, at which prompts are hashed.",
     )
@@ -355,7 +352,6 @@ class RoutingSettings:
         "tree",
         "--cache-index",
         choices=("tree", "hash"),
-        status=Status.TUNING,
         live_reload=True,
         help="cache_aware: what remembers prompts, a prefix tree or a map of hashes.",
     )
@@ -363,7 +359,6 @@ class RoutingSettings:
         180,
         "--cache-ttl-secs",
         shape=U64,
-        status=Status.TUNING,
         live_reload=True,
         help="Seconds for which the map of hashes trusts an entry.",
     )
