@@ -81,7 +81,7 @@ def _explained(
     if not workers and model is not None:
         explanation.error = _foreseen(model_not_found(model))
         return explanation
-    routing, _ = lane.routable(request, read.view, model, workers)
+    routing, _ = lane.routable(request, read.view, model, workers, None)
     selection = lane.selector.preview(routing, workers)
     explanation.excluded = _excluded(workers, lane.selector.usable(workers))
     if selection is None:
@@ -96,7 +96,7 @@ def _pair_explained(
 ) -> Explanation:
     model = read.model
     prefills, decodes = plane.candidates(model)
-    routing, _ = lane.routable(request, read.view, model, prefills)
+    routing, _ = lane.routable(request, read.view, model, prefills, plane)
     selector = plane.selector
     explanation = Explanation(
         "router.explanation",

@@ -75,6 +75,8 @@ class PairPlane:
         """Whether a request for `model` goes to a pair."""
         if self._always:
             return True
+        if not self._registry.snapshot.legs:
+            return False
         prefills, decodes = self.candidates(model)
         return bool(prefills or decodes)
 

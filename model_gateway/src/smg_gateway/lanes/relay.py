@@ -194,7 +194,7 @@ class RelayLane:
             self.telemetry.upstream_responded(404, "model_not_found")
             self.answer(request, client, route, model_not_found(model))
             return None
-        routing, key_source = self.routable(request, view, model, workers)
+        routing, key_source = self.routable(request, view, model, workers, plane)
         if key_source:
             self.telemetry.session_key_found(key_source)
         if plane is None or route.prefill_alone:
@@ -282,12 +282,11 @@ class RelayLane:
         view: RequestView,
         model: str | None,
         workers: Sequence[Worker],
+        plane: PairPlane | None,
     ) -> Routable:
-        """What the policy gets to see of a request."""
-        needs_text = self.selector.needs_text
-        if self._pairs is not None:
-            needs_text = needs_text or self._pairs.selector.needs_text
-        return self._routing.read(request, view, model, workers, needs_text=needs_text)
+        """What the policies get to see of a request; `plane` has them if it goes to a pair."""
+        selector = self.selector if plane is None else plane.selector
+        return self._routing.read(request, view, model, workers, needs_text=selector.needs_text)
 
     def response_seen(self, exchange: Exchange, start: bytes) -> None:
         """A Responses answer begins: requests that name it later are to go to the same worker."""
