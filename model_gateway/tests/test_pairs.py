@@ -324,6 +324,25 @@ async def test_tokens_are_counted_by_a_prefill_worker_alone(
         assert not asked(fleet.decodes[0], "/v1/messages/count_tokens")
 
 
+async def test_models_and_health_are_those_of_the_pairs(
+    pairs: StartPairs, http: aiohttp.ClientSession
+) -> None:
+    async with pairs() as fleet:
+        async with http.get(fleet.url + "/v1/models") as answer:
+            assert [card["id"] for card in (await answer.json())["data"]] == ["mock-model"]
+        async with http.get(fleet.url + "/health_generate") as answer:
+            prefill, decode = fleet.prefills[0].url, fleet.decodes[0].url
+            assert await answer.text() == (
+                f"Health generate passed on selected pair: prefill={prefill}, decode={decode}"
+            )
+        fleet.decodes[0].faults.add(AnswerStatus(code=500, path="/health_generate"))
+        async with http.get(fleet.url + "/health_generate") as answer:
+            assert answer.status == 503
+        size = 'smg_worker_pool_size{connection_mode="http",model="mock-model",worker_type="%s"}'
+        for kind in ("prefill", "decode"):
+            assert fleet.running.metric(size % kind) == 1
+
+
 async def test_each_leg_has_its_policy_and_both_choices_are_logged(
     pairs: StartPairs, http: aiohttp.ClientSession, chat: Body
 ) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from smg_policies import Decision
 
-from ..workers import BreakerState, Registry, Worker, WorkerStatus
+from ..workers import BreakerState, Registry, Snapshot, Worker, WorkerStatus
 from .metrics import (
     BACKOFF_BUCKETS_S,
     DURATION_BUCKETS_S,
@@ -356,9 +356,17 @@ class Telemetry:
             self._breaker_state.of(worker.url).set(worker.breaker.state)
             self._breaker_failures.of(worker.url).set(worker.breaker.failures)
             self._breaker_successes.of(worker.url).set(worker.breaker.successes)
-        sizes = {model: len(workers) for model, workers in snapshot.by_model.items()}
-        if snapshot.wildcard:
-            sizes["unknown"] = len(snapshot.wildcard)
-        for model, size in sizes.items():
+        for kind, model, size in _pool_sizes(snapshot):
             label = self.model_label(model, served=True)
-            self._pool_size.of(_REGULAR, _HTTP, label).set(size)
+            self._pool_size.of(kind, _HTTP, label).set(size)
+
+
+def _pool_sizes(snapshot: Snapshot) -> Iterator[tuple[str, str | None, int]]:
+    """Type, model and number of registered workers; those that take any model go without one."""
+    for model, workers in snapshot.by_model.items():
+        yield _REGULAR, model, len(workers)
+    if snapshot.wildcard:
+        yield _REGULAR, None, len(snapshot.wildcard)
+    for kind, leg in snapshot.legs.items():
+        for model, workers in leg.by_model.items():
+            yield kind, model, len(workers)

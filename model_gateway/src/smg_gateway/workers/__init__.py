@@ -6,13 +6,14 @@ from .health import HealthConfig
 from .identity import worker_id
 from .jobs import JobsFull, JobStatus
 from .load_answers import RankLoad
-from .registry import Registry, Snapshot
+from .registry import REGULAR, Registry, Snapshot
 from .spec import ModelCard, SpecInvalid, WorkerSpec, WorkerUpdate, read_spec, read_update
 from .status import WorkerStatus
 from .vetoes import LivenessLimits, OverloadLimits, Stall
 from .worker import Worker
 
 __all__ = (
+    "REGULAR",
     "BreakerConfig",
     "BreakerState",
     "CircuitBreaker",

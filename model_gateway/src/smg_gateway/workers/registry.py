@@ -90,6 +90,14 @@ class Snapshot:
             return self.regular
         return self.by_model.get(model, self.wildcard)
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Every model that some worker serves, in order of registration."""
+        names = dict.fromkeys(self.by_model)
+        for leg in self.legs.values():
+            names.update(dict.fromkeys(leg.by_model))
+        return tuple(names)
+
     def leg(self, worker_type: str) -> Leg:
         """The workers of a type other than regular."""
         return self.legs.get(worker_type, _NO_LEG)
