@@ -87,6 +87,10 @@ def _refusing_bad_settings(command: Callable[[], int]) -> int:
     except ConfigError as error:
         print(error.line, file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # Whoever read has had enough; the interpreter must not complain about it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _launch(words: Sequence[str]) -> int:
