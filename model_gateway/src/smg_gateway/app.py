@@ -31,6 +31,7 @@ from .admin import (
 )
 from .admission import BodyBudget, ControlPlaneKeys, DataPlaneKeys, Gate, RequestIds
 from .dialects import RELAY_ROUTES, RelayRoute
+from .discovery import Discovery, open_discovery
 from .edge import AsgiCycle, EdgeConnection
 from .errors import BODY_TOO_LARGE, Envelope, ErrorRecord, render
 from .front import Admitted, AsgiApp, Front, Receive, Scope, Send, starlette_app
@@ -50,6 +51,7 @@ from .observability.tracing import Tracing, open_tracing
 from .selection import PairSelector, PolicyMaker, Selector
 from .settings import Settings
 from .wiring import (
+    discovery_config,
     fleet_config,
     limits,
     pair_config,
@@ -100,6 +102,7 @@ class Gateway:
             tls=lambda: worker_tls(settings),
             clock=clock,
         )
+        self._discovery = self._open_discovery()
         self.readiness = Readiness(self.registry, paired=settings.pd_disaggregation)
         self._recorder = TraceRecorder(Path(path)) if (path := settings.record_trace) else None
         self._tracing: Tracing | None = None
@@ -228,6 +231,8 @@ class Gateway:
             self.lane.run(),
             self.fleet.run(static_workers(self.settings)),
         ]
+        if self._discovery is not None:
+            jobs.append(self._discovery.run())
         if self._recorder is not None:
             jobs.append(self._recorder.run())
         if self.settings.enable_trace:
@@ -246,6 +251,19 @@ class Gateway:
             await self.fleet.close()
             if self._tracing is not None:
                 await self._tracing.close()
+
+    def _open_discovery(self) -> Discovery | None:
+        config = discovery_config(self.settings)
+        if config is None:
+            return None
+        return open_discovery(
+            config,
+            self.fleet,
+            self.telemetry.exposition,
+            self.telemetry.duration_bounds_s,
+            start_delay_s=self.settings.worker_startup_delay,
+            clock=self._clock,
+        )
 
     def _open_tracing(self) -> Tracing:
         settings = self.settings

@@ -9,12 +9,14 @@ from smg_policies import PolicyConfig
 
 from .admission import Limits, concurrency_bound
 from .dialects import SessionKeys
+from .discovery import FileDiscovery, KubernetesDiscovery, PodRules, Selector
 from .edge import EdgeLimits
 from .lanes import RelayConfig
 from .lanes.pair_plane import PairConfig
 from .lanes.pair_queue import PairQueueLimits
 from .selection import RetryPolicy
 from .settings import Settings
+from .settings.rules.conditions import is_disaggregated, is_discovering
 from .upstream import PoolLimits
 from .workers import (
     BreakerConfig,
@@ -24,6 +26,7 @@ from .workers import (
     OverloadLimits,
     WorkerSpec,
 )
+from .workers.spec import WorkerType
 
 LOAD_POLICIES = frozenset({"least_load", "power_of_two", "cache_aware", "dp_min_token"})
 """Policies that look at what engines report."""
@@ -92,7 +95,7 @@ def relay_config(settings: Settings) -> RelayConfig:
         aliases=dict(settings.model_alias),
         routing_key_headers=tuple(name.lower().encode() for name in names),
         sessions=SessionKeys(settings.session_key_sources) if sticky else None,
-        requires_model=settings.enable_igw,
+        requires_model=settings.enable_igw or is_discovering(settings),
     )
 
 
@@ -115,6 +118,10 @@ def fleet_config(settings: Settings) -> FleetConfig:
     """How workers come, are watched and go."""
     protects = not settings.disable_worker_overload_protection
     needs_load = protects or settings.policy in LOAD_POLICIES
+    removes_failed = settings.remove_unhealthy_workers
+    if removes_failed is None:
+        # Discovery brings them back once they are well again.
+        removes_failed = is_discovering(settings)
     return FleetConfig(
         health=health_config(settings),
         breaker=breaker_config(settings),
@@ -131,13 +138,15 @@ def fleet_config(settings: Settings) -> FleetConfig:
         job_concurrency=settings.job_queue_concurrency,
         load_interval_s=settings.load_monitor_interval,
         monitors_load=needs_load or not settings.disable_load_monitoring,
-        removes_failed=bool(settings.remove_unhealthy_workers),
+        removes_failed=removes_failed,
         dp_aware=settings.dp_aware,
     )
 
 
 def static_workers(settings: Settings) -> list[WorkerSpec]:
-    """The workers that the settings name."""
+    """The workers that the settings name; with discovery they name none."""
+    if is_discovering(settings):
+        return []
     if not settings.pd_disaggregation:
         return [WorkerSpec(url=url) for url in settings.worker_urls]
     prefills = [
@@ -146,6 +155,37 @@ def static_workers(settings: Settings) -> list[WorkerSpec]:
     ]
     decodes = [WorkerSpec(url=url, worker_type="decode") for url in settings.decode or ()]
     return [*prefills, *decodes]
+
+
+def discovery_config(settings: Settings) -> FileDiscovery | KubernetesDiscovery | None:
+    """Where workers are found; None when the settings name them."""
+    if not is_discovering(settings):
+        return None
+    paired = is_disaggregated(settings)
+    if settings.discovery_provider == "file":
+        interval_s = settings.discovery_check_interval_secs
+        return FileDiscovery(
+            path=settings.discovery_file or "",
+            interval_s=30 if interval_s is None else interval_s,
+            paired=paired,
+        )
+    roles: tuple[tuple[WorkerType, Selector | None], ...] = (("regular", settings.selector),)
+    if paired:
+        roles = (
+            ("encode", settings.encode_selector),
+            ("prefill", settings.prefill_selector),
+            ("decode", settings.decode_selector),
+        )
+    return KubernetesDiscovery(
+        namespace=settings.service_discovery_namespace,
+        rules=PodRules(
+            roles=tuple((role, selector) for role, selector in roles if selector),
+            port=settings.service_discovery_port,
+            model_id_from=settings.model_id_from,
+            kv_connector_annotation=settings.kv_connector_annotation,
+            kv_engine_id_annotation=settings.kv_engine_id_annotation,
+        ),
+    )
 
 
 def pair_config(settings: Settings) -> PairConfig:

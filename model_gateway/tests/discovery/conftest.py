@@ -1,13 +1,11 @@
-"""Sources of workers for tests: one that says what it is told, and a cluster that is none."""
+"""A source of workers that says what it is told, and a look at what follows from it."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -16,8 +14,6 @@ from smg_gateway.app import Gateway
 from smg_gateway.discovery import DiscoveredWorker, Discovery, DiscoveryTelemetry, Provider
 from smg_gateway.discovery.provider import Snapshot
 from smg_gateway.workers import Worker
-
-from .fake_cluster import FakeCluster
 
 
 class ScriptedSource:
@@ -83,9 +79,14 @@ class Fleetwatch:
         gateway.registry.on_change(lambda old, new: self._news.set())
 
     @property
+    def workers(self) -> tuple[Worker, ...]:
+        """The registered workers."""
+        return self.gateway.registry.snapshot.workers
+
+    @property
     def urls(self) -> set[str]:
         """URLs of the registered workers."""
-        return {worker.url for worker in self.gateway.registry.snapshot.workers}
+        return {worker.url for worker in self.workers}
 
     def at(self, url: str) -> Worker:
         """The worker at a URL."""
@@ -123,9 +124,12 @@ Follow = Callable[..., AbstractAsyncContextManager[Fleetwatch]]
 
 @asynccontextmanager
 async def follow_source(
-    gateway: Gateway, provider: Provider, *, resync_s: float = 60.0
+    gateway: Gateway, provider: Provider, *, resync_s: float = 60.0, drain_settle_s: float = 0.0
 ) -> AsyncIterator[Fleetwatch]:
     """Let discovery follow a source beside a running gateway."""
+    config = gateway.fleet.config
+    health = replace(config.health, drain_settle_s=drain_settle_s)
+    gateway.fleet.reconfigure(replace(config, health=health))
     bounds = gateway.telemetry.duration_bounds_s
     telemetry = DiscoveryTelemetry(gateway.telemetry.exposition, provider.source, bounds)
     discovery = Discovery(gateway.fleet, provider, telemetry, resync_s=resync_s)
@@ -162,30 +166,6 @@ def watch_fleet() -> Callable[[Gateway], Fleetwatch]:
 
 
 @pytest.fixture
-async def cluster(anyio_backend: object) -> AsyncIterator[FakeCluster]:
-    """An API server with no pods."""
-    async with FakeCluster() as running:
-        yield running
-
-
-@pytest.fixture
-def kubeconfig(cluster: FakeCluster, tmp_path: Path) -> str:
-    """Path of a kubeconfig file for the cluster."""
-    path = tmp_path / "kubeconfig"
-    path.write_text(
-        json.dumps({
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "test",
-            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-            "clusters": [{"name": "test", "cluster": {"server": cluster.url}}],
-            "users": [{"name": "test", "user": {"token": "let-me-in"}}],
-        })
-    )
-    return str(path)
-
-
-@pytest.fixture
 def ask(http: aiohttp.ClientSession) -> Callable[..., Any]:
     """Sends a chat request: `await ask(running, model=...)` gives status, body and worker."""
 
@@ -199,9 +179,3 @@ def ask(http: aiohttp.ClientSession) -> Callable[..., Any]:
             return answer.status, await answer.json(), worker
 
     return send
-
-
-@pytest.fixture
-def clock() -> Callable[[], float]:
-    """Time as it passes."""
-    return time.monotonic

@@ -18,7 +18,7 @@ from ..workers import (
     WorkerUnknown,
     worker_id,
 )
-from ..workers.jobs import JobType
+from ..workers.jobs import JobState, JobType
 from .planning import Mark, by_url, plan
 from .provider import Provider
 from .telemetry import DiscoveryTelemetry
@@ -74,7 +74,11 @@ class Discovery:
     async def _follow(self) -> None:
         async with aclosing(self._provider.snapshots()) as snapshots:
             async for snapshot in snapshots:
-                self._desired = by_url(snapshot.values())
+                self._desired = desired = by_url(snapshot.values())
+                for worker in snapshot.values():
+                    first = desired[worker.url]
+                    if first is not worker:
+                        self._telemetry.complain(worker.id, f"has the same URL as {first.id}")
                 self._due.set()
 
     async def _reconcile(self) -> None:
@@ -101,13 +105,12 @@ class Discovery:
             del self._refused[url]
         try:
             for url in todo.removed:
-                await self._remove(url, present.get(url, ()))
+                await self._remove(url)
             for worker in todo.changed:
-                await self._change(worker, present.get(worker.url, ()))
+                await self._change(worker)
             for worker in todo.added:
+                await self._yield()
                 self._submit(worker)
-                # A fleet that starts has hundreds of these; requests go on meanwhile.
-                await asyncio.sleep(0)
         except JobsFull:
             return False
         finally:
@@ -134,7 +137,10 @@ class Discovery:
             del self._brought[url]
             if url in self._awaited:
                 self._awaited.discard(url)
-                self._telemetry.registration_failed()
+                # It may as well have come and gone between two passes.
+                job = self._fleet.jobs.status(url)
+                if job is not None and job.status is JobState.FAILED:
+                    self._telemetry.registration_failed()
         return known
 
     def _mark(self, worker: DiscoveredWorker, here: Sequence[Worker]) -> Mark | None:
@@ -143,7 +149,7 @@ class Discovery:
         if not here:
             return Mark.of(worker) if jobs.is_open(url, JobType.ADD) else None
         labels = here[0].labels
-        if labels.get(PROVIDER_LABEL) != self._provider.source:
+        if not self._is_ours(here[0]):
             self._awaited.discard(url)
             return None
         if jobs.is_open(url, JobType.REPLACE):
@@ -157,17 +163,34 @@ class Discovery:
                 self._telemetry.registration_failed()
         return Mark(worker.instance, fingerprint)
 
+    def _is_ours(self, worker: Worker) -> bool:
+        return worker.labels.get(PROVIDER_LABEL) == self._provider.source
+
+    def _ours(self, url: str) -> list[Worker]:
+        """Our worker at a URL, or its ranks, at this moment: much may have happened since the plan."""
+        registry = self._fleet.registry
+        one = registry.find(url)
+        found = registry.snapshot.workers if one is None else (one,)
+        return [each for each in found if each.base_url == url and self._is_ours(each)]
+
     # --- steps ---------------------------------------------------------------------------
 
-    async def _remove(self, url: str, here: Sequence[Worker]) -> None:
+    async def _yield(self) -> None:
+        """Requests go on between two steps: there may be thousands."""
+        await asyncio.sleep(0)
+
+    async def _remove(self, url: str) -> None:
+        await self._yield()
         await self._withdraw(url)
-        if here:
+        if self._ours(url):
             self._retire(url)
         self._brought.pop(url, None)
         self._awaited.discard(url)
 
-    async def _change(self, worker: DiscoveredWorker, here: Sequence[Worker]) -> None:
+    async def _change(self, worker: DiscoveredWorker) -> None:
+        await self._yield()
         await self._withdraw(worker.url)
+        here = self._ours(worker.url)
         # The ranks of an engine are as many as it says anew, so they cannot be replaced in place.
         ranked = any(each.dp_rank is not None for each in here)
         if ranked:

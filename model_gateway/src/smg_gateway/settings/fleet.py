@@ -107,14 +107,12 @@ class FleetSettings:
         False,
         "--service-discovery",
         shape=FLAG,
-        status=Status.ABSENT,
         help="Find workers by watching Kubernetes pods.",
     )
     discovery_provider: str | None = _KUBERNETES.setting(
         None,
         "--discovery-provider",
         choices=("kubernetes", "file"),
-        status=Status.ABSENT,
         conflicts_with="--service-discovery",
         help="Where workers are found: Kubernetes pods or a file.",
     )
@@ -122,53 +120,45 @@ class FleetSettings:
         None,
         "--selector",
         shape=SELECTOR,
-        status=Status.TUNING,
         help="Labels, as key=value, of the pods that are workers.",
     )
     service_discovery_port: int = _KUBERNETES.setting(
         80,
         "--service-discovery-port",
         shape=U16,
-        status=Status.TUNING,
         help="Port on which discovered pods serve.",
     )
     service_discovery_namespace: str | None = _KUBERNETES.setting(
         None,
         "--service-discovery-namespace",
-        status=Status.TUNING,
         help="Kubernetes namespace that is watched; unset watches all.",
     )
     kv_connector_annotation: str = _KUBERNETES.setting(
         "smg.ai/kv-connector",
         "--kv-connector-annotation",
-        status=Status.TUNING,
         help="Pod annotation that names vLLM's KV connector.",
     )
     kv_engine_id_annotation: str = _KUBERNETES.setting(
         "smg.ai/kv-engine-id",
         "--kv-engine-id-annotation",
-        status=Status.TUNING,
         help="Pod annotation that carries the id of the KV engine.",
     )
     encode_selector: tuple[tuple[str, str], ...] | None = _KUBERNETES.setting(
         None,
         "--encode-selector",
         shape=SELECTOR,
-        status=Status.TUNING,
         help="Labels of the pods that encode.",
     )
     prefill_selector: tuple[tuple[str, str], ...] | None = _KUBERNETES.setting(
         None,
         "--prefill-selector",
         shape=SELECTOR,
-        status=Status.TUNING,
         help="Labels of the pods that prefill.",
     )
     decode_selector: tuple[tuple[str, str], ...] | None = _KUBERNETES.setting(
         None,
         "--decode-selector",
         shape=SELECTOR,
-        status=Status.TUNING,
         help="Labels of the pods that decode.",
     )
     router_selector: tuple[tuple[str, str], ...] | None = _KUBERNETES.setting(
@@ -181,7 +171,6 @@ class FleetSettings:
     model_id_from: str | None = _KUBERNETES.setting(
         None,
         "--model-id-from",
-        status=Status.TUNING,
         help="What names a discovered model: namespace, label:<key> or annotation:<key>.",
     )
     model_alias: tuple[tuple[str, str], ...] = _KUBERNETES.setting(
@@ -195,14 +184,12 @@ class FleetSettings:
     discovery_file: str | None = _FILE.setting(
         None,
         "--discovery-file",
-        status=Status.ABSENT,
-        help="JSON file that lists the workers; it may be created after start-up.",
+        help="JSON or YAML file that lists the workers; it may be created after start-up.",
     )
     discovery_check_interval_secs: int | None = _FILE.setting(
         None,
         "--discovery-check-interval-secs",
         shape=U64,
-        status=Status.TUNING,
         help="Seconds between two looks at the file (30 if unset).",
     )
 
