@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 from smg_policies import Decision
 
+from ..selection import back_pressure_s
 from ..upstream import UpstreamConnection, UpstreamError, UpstreamFault
 from ..workers import Worker
 
 if TYPE_CHECKING:
     from .exchange import Exchange
+
+BAD_REQUEST = 400
 
 DRAIN_BYTES = 64 * 1024
 """An unwanted answer up to this size is read to save its connection; a longer one costs more than
@@ -44,7 +47,7 @@ class Attempt:
         """Settle by the status, keep the connection: the answer itself is not wanted."""
         connection = self.connection
         assert connection is not None
-        self._settle(connection.status)
+        self._settle(_verdict(connection))
         if not connection.complete:
             connection.drain(DRAIN_BYTES)
 
@@ -80,7 +83,7 @@ class Attempt:
         exchange, connection = self._exchange, self.connection
         if exchange is None or connection is None:
             return
-        self._settle(connection.status)
+        self._settle(_verdict(connection))
         exchange.response_completed()
 
     def failed(self, error: UpstreamError) -> None:
@@ -128,3 +131,11 @@ class Attempt:
         if status == 0 or status in worker.neutral_statuses:
             return
         exchange.worker_judged(worker, status is not None and status not in worker.failure_statuses)
+
+
+def _verdict(connection: UpstreamConnection) -> int:
+    """The status that tells of the worker; 0 where it only asks to be left alone for a while."""
+    status = connection.status
+    if status < BAD_REQUEST or back_pressure_s(status, connection.headers) is None:
+        return status
+    return 0

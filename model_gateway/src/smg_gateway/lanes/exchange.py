@@ -20,7 +20,7 @@ from ..errors import (
     stream_error_frame,
 )
 from ..observability.recording import Recording
-from ..selection import RETRYABLE_STATUSES
+from ..selection import RETRYABLE_STATUSES, back_pressure_s
 from ..upstream import (
     Framing,
     UpstreamConnection,
@@ -204,10 +204,12 @@ class Exchange:
         status = connection.status
         self._lane.telemetry.upstream_responded(status)
         if status >= 400 and self._retries(status):
-            self._attempt = None
-            attempt.answered()
-            self._schedule_retry()
-            return
+            delay_s = self._retry_delay_s(back_pressure_s(status, connection.headers))
+            if delay_s is not None:
+                self._attempt = None
+                attempt.answered()
+                self._schedule_retry(delay_s)
+                return
         if status in RETRYABLE_STATUSES and 1 < self._attempt_number:
             self._lane.telemetry.retries_exhausted(self.route.endpoint)
         if self._reshapes(status):
@@ -354,14 +356,31 @@ class Exchange:
         if not self.route.retryable:
             return False
         lane = self._lane
-        untried_left = status == 500 and lane.selector.untried_left(
-            lane.serving(self.routing.model), self._tried
-        )
+        untried_left = status == 500 and self._others_left()
         return lane.retry.retries_status(status, self._attempt_number, untried_left=untried_left)
 
-    def _schedule_retry(self) -> None:
+    def _retry_delay_s(self, pressure_s: float | None) -> float | None:
+        """The pause before the next attempt; None when there is no time left for it.
+
+        A worker that asks to be left alone for `pressure_s` is, unless another one is there to be
+        asked meanwhile.
+        """
         lane = self._lane
         backoff_s = lane.retry.backoff_s(self._attempt_number, lane.rng)
+        if pressure_s is None or self._others_left():
+            return backoff_s
+        delay_s = max(backoff_s, pressure_s)
+        left_s = self.request.started + lane.timeout_s - lane.clock()
+        return delay_s if delay_s < left_s else None
+
+    def _others_left(self) -> bool:
+        lane = self._lane
+        return lane.selector.untried_left(lane.serving(self.routing.model), self._tried)
+
+    def _schedule_retry(self, backoff_s: float | None = None) -> None:
+        lane = self._lane
+        if backoff_s is None:
+            backoff_s = lane.retry.backoff_s(self._attempt_number, lane.rng)
         lane.telemetry.retried(self.route.endpoint, self._attempt_number, backoff_s)
         self._timer = lane.call_later(backoff_s, self._next_attempt)
 

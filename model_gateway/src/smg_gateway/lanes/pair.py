@@ -309,6 +309,10 @@ class PairExchange(Exchange):
 
     # --- the response --------------------------------------------------------------------
 
+    def _others_left(self) -> bool:
+        _, decodes = self._plane.candidates(self.routing.model)
+        return self._plane.selector.decode.untried_left(decodes, self._tried)
+
     def _retries(self, status: int) -> bool:
         if not self.route.retryable:
             return False

@@ -1,6 +1,6 @@
 """Which worker, and whether to try another one."""
 
-from .attempts import RETRYABLE_STATUSES, RetryPolicy
+from .attempts import RETRYABLE_STATUSES, RetryPolicy, back_pressure_s
 from .pairs import Pair, PairBusy, PairRefused, PairSelector, running_window
 from .policies import PolicyMaker
 from .selector import PreviewUnsupported, Selection, Selector
@@ -16,5 +16,6 @@ __all__ = (
     "RetryPolicy",
     "Selection",
     "Selector",
+    "back_pressure_s",
     "running_window",
 )
