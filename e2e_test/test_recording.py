@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 from pathlib import Path
@@ -29,8 +30,14 @@ async def test_a_recording_replays_with_the_prefixes_that_were_shared(
             async with client.post(gateway.api + "/completions", json=question) as answer:
                 assert answer.status == 200
     words = smg("simulate", str(recording), "--workers", "1", "--json", str(report), "--quiet")
-    done = subprocess.run(
-        words, env=plain_environment(), capture_output=True, text=True, check=False, timeout=60
+    done = await asyncio.to_thread(
+        subprocess.run,
+        words,
+        env=plain_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr
     (result,) = json.loads(report.read_text())["results"]
