@@ -1,0 +1,432 @@
+"""What an engine must be told so that forced calls come out in a family's own markup.
+
+The documents are JSON schemas, or structural tags as xgrammar (and, through it, the engines) take
+them: JSON schemas for the arguments, with the markup around them spelled out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from .registry import check_name
+from .tools import all_types, own_type
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # At run time `typing` would be a tenth of the import.
+    from typing import Any
+
+__all__ = ("Constraint", "ConstraintConflict", "constraint_for")
+
+Schema = Mapping[str, object]
+Format = dict[str, object]
+Functions = Sequence[tuple[str, Schema]]
+
+
+class ConstraintConflict(ValueError):
+    """Two tools define different schemas under one `$defs` name, which is in `name`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"conflicting definitions of {name} in the tools' schemas")
+        self.name = name
+
+
+class Constraint:
+    """A document for the engine: `type` is "json_schema" or "structural_tag"."""
+
+    __slots__ = ("type", "value")
+
+    def __init__(self, type: str, value: Format) -> None:
+        self.type = type
+        self.value: dict[str, Any] = value
+
+
+class _Choice:
+    """A tool choice, reduced to whether calls are forced and which functions may be called."""
+
+    __slots__ = ("allowed", "forced", "named", "off")
+
+    def __init__(self, choice: object) -> None:
+        self.forced = choice == "required"
+        self.off = choice == "none"
+        self.named: str | None = None
+        self.allowed: frozenset[str] | None = None
+        if not isinstance(choice, Mapping):
+            return
+        kind = choice.get("type")
+        if kind == "function":
+            self.named = _function_name(choice)
+            self.allowed = frozenset({self.named} if self.named else ())
+            self.forced = True
+        elif kind == "allowed_tools":
+            inner = choice.get("allowed_tools", choice)
+            tools = inner.get("tools", ()) if isinstance(inner, Mapping) else ()
+            names = (_function_name(tool) for tool in tools)
+            self.allowed = frozenset(name for name in names if name)
+            self.forced = isinstance(inner, Mapping) and inner.get("mode") == "required"
+
+
+def _function_name(entry: object) -> str | None:
+    if not isinstance(entry, Mapping):
+        return None
+    function = entry.get("function", entry)
+    name = function.get("name") if isinstance(function, Mapping) else None
+    return name if isinstance(name, str) else None
+
+
+def _functions(tools: Sequence[Mapping[str, object]], choice: _Choice) -> Functions:
+    found: list[tuple[str, Schema]] = []
+    for tool in tools:
+        name = _function_name(tool)
+        if name is not None and (choice.allowed is None or name in choice.allowed):
+            function = tool.get("function", tool)
+            parameters = function.get("parameters") if isinstance(function, Mapping) else None
+            found.append((name, parameters if isinstance(parameters, Mapping) else {}))
+    return found
+
+
+def constraint_for(
+    name: str,
+    tools: Sequence[Mapping[str, object]],
+    tool_choice: object = "auto",
+    *,
+    strict: bool = False,
+) -> Constraint | None:
+    """The constraint for a parser, tools and tool choice, each as in a chat completion request.
+
+    A forced choice ("required", a named function, `allowed_tools` with mode "required") gets the
+    family's structural tag, or a JSON schema where it has none: the schema of the function's
+    arguments for a named one, else of an array of `{"name", "parameters"}` objects. gemma4 gets
+    none. Other choices get none either, unless `strict`: then families with a structural tag leave
+    text free and constrain what looks like a call.
+
+    Raises ParserUnknown and ConstraintConflict.
+    """
+    check_name(name)
+    choice = _Choice(tool_choice)
+    functions = _functions(tools, choice)
+    if not functions or choice.off or name in _UNCONSTRAINED:
+        return None
+    tagged = _TAGGED.get(name)
+    if choice.forced:
+        if tagged is None:
+            return Constraint("json_schema", _forced_schema(functions, choice))
+        return _structural(tagged.forced(functions))
+    if strict and tagged is not None:
+        return _structural({**tagged.free(functions), "at_least_one": False})
+    return None
+
+
+def _structural(format: Format) -> Constraint:
+    return Constraint("structural_tag", {"format": format})
+
+
+def _forced_schema(functions: Functions, choice: _Choice) -> Format:
+    if choice.named is not None:
+        return dict(functions[0][1])
+    definitions: dict[str, object] = {}
+    calls: list[Format] = []
+    for name, parameters in functions:
+        defined = parameters.get("$defs")
+        for key, schema in defined.items() if isinstance(defined, Mapping) else ():
+            if definitions.setdefault(key, schema) != schema:
+                raise ConstraintConflict(key)
+        inline = {key: value for key, value in parameters.items() if key != "$defs"}
+        calls.append({
+            "properties": {"name": {"type": "string", "enum": [name]}, "parameters": inline},
+            "required": ["name", "parameters"],
+        })
+    schema = {"type": "array", "minItems": 1, "items": {"type": "object", "anyOf": calls}}
+    return {**schema, "$defs": definitions} if definitions else schema
+
+
+# Pieces of structural tags
+
+
+def _const(value: str) -> Format:
+    return {"type": "const_string", "value": value}
+
+
+def _sequence(*elements: Schema) -> Format:
+    return {"type": "sequence", "elements": list(elements)}
+
+
+def _either(elements: Sequence[Schema]) -> Format:
+    return {"type": "or", "elements": list(elements)}
+
+
+def _repeated(kind: str, content: Schema) -> Format:
+    return {"type": kind, "content": content}
+
+
+def _any_text(*excludes: str) -> Format:
+    return {"type": "any_text", "excludes": list(excludes)}
+
+
+def _json(schema: object, **style: str) -> Format:
+    return {"type": "json_schema", "json_schema": schema, **style}
+
+
+def _tag(begin: str, content: Schema, end: str) -> Format:
+    return {"type": "tag", "begin": begin, "content": content, "end": end}
+
+
+def _bare_tag(begin: str, content: Schema, end: str) -> Format:
+    return {"begin": begin, "content": content, "end": end}
+
+
+def _triggered(triggers: Sequence[str], tags: Sequence[Schema]) -> Format:
+    return {
+        "type": "triggered_tags",
+        "triggers": list(triggers),
+        "tags": list(tags),
+        "at_least_one": True,
+    }
+
+
+def _separated(tags: Sequence[Schema], separator: str) -> Format:
+    return {
+        "type": "tags_with_separator",
+        "tags": list(tags),
+        "separator": separator,
+        "at_least_one": True,
+    }
+
+
+def _members(schema: Schema, member: Callable[[str, Schema], Format]) -> Format | None:
+    """The declared properties in order, those not required optional; None if there are none."""
+    properties = schema.get("properties")
+    if not isinstance(properties, Mapping) or not properties:
+        return None
+    required = schema.get("required")
+    names = required if isinstance(required, Sequence) else ()
+    elements: list[Format] = []
+    for key, declared in properties.items():
+        element = member(key, declared if isinstance(declared, Mapping) else {})
+        elements.append(element if key in names else _repeated("optional", element))
+    return _sequence(*elements)
+
+
+def _text_value(schema: Schema, *excludes: str) -> Format | None:
+    """A string value: one of its literals, or text without these; None for other types."""
+    if own_type(schema) != "string":
+        return None
+    literals = schema.get("enum")
+    if isinstance(literals, list) and literals and all(isinstance(one, str) for one in literals):
+        return _either([_const(one) for one in literals])
+    return _any_text(*excludes)
+
+
+# Families
+
+
+class _Tagged:
+    """How a family is constrained: `forced`, and `free` as tags that a trigger sets off."""
+
+    __slots__ = ("forced", "free")
+
+    def __init__(
+        self,
+        free: Callable[[Functions], Format],
+        forced: Callable[[Functions], Format] | None = None,
+    ) -> None:
+        self.free = free
+        self.forced = forced or free
+
+
+def _mistral(functions: Functions) -> Format:
+    calls = [
+        _bare_tag(f'{{"name": "{name}", "arguments": ', _json(schema), "}")
+        for name, schema in functions
+    ]
+    return _triggered(["[TOOL_CALLS]"], [_bare_tag("[TOOL_CALLS] [", _separated(calls, ", "), "]")])
+
+
+def _inkling(functions: Functions) -> Format:
+    token = "<|content_invoke_tool_json|>"
+    tags = [
+        _bare_tag(f'{token}{{"name":"{name}","args":', _json(schema), "}<|end_message|>")
+        for name, schema in functions
+    ]
+    return _triggered([token], tags)
+
+
+def _kimi_k2(functions: Functions) -> Format:
+    section, call = "<|tool_calls_section_begin|>", "<|tool_call_begin|>"
+    tags = [
+        _bare_tag(
+            f"{before}functions.{name}:{index}<|tool_call_argument_begin|>",
+            _json(schema),
+            "<|tool_call_end|>",
+        )
+        for index, (name, schema) in enumerate(functions)
+        for before in (section + call, call)
+    ]
+    return _triggered([section, call], tags)
+
+
+def _glm47(functions: Functions) -> Format:
+    return _triggered(["<tool_call>"], _glm_calls(functions))
+
+
+def _glm_calls(functions: Functions) -> list[Format]:
+    return [
+        _tag(f"<tool_call>{name}", _json(schema, style="glm_xml"), "</tool_call>")
+        for name, schema in functions
+    ]
+
+
+def _hy_v4(functions: Functions) -> Format:
+    calls = _repeated("plus", _either(_glm_calls(functions)))
+    return _triggered(["<tool_calls>"], [_bare_tag("<tool_calls>", calls, "</tool_calls>")])
+
+
+def _dsml_block(functions: Functions) -> Format:
+    text = _any_text(
+        "</｜DSML｜ parameter>",
+        "</｜DSML｜ invoke>",
+        "</｜DSML｜ calls>",
+    )
+    value = _either([
+        _sequence(_const('true">'), text),
+        _sequence(_const('false">'), _json(True)),
+    ])
+    name = {"type": "regex", "pattern": '[^"]+'}
+    parameter = _tag(
+        '<｜DSML｜ parameter name="',
+        _sequence(name, _const('" string="'), value),
+        "</｜DSML｜ parameter>\n",
+    )
+    invokes = [
+        _tag(
+            f'<｜DSML｜ invoke name="{function}">\n',
+            _repeated("star", parameter),
+            "</｜DSML｜ invoke>\n",
+        )
+        for function, _ in functions
+    ]
+    return _separated(invokes, "")
+
+
+def _dsml_forced(functions: Functions) -> Format:
+    return _sequence(
+        _const("\n\n<｜DSML｜ calls>\n"), _dsml_block(functions), _const("</｜DSML｜ calls>")
+    )
+
+
+def _dsml_free(functions: Functions) -> Format:
+    opener = "<｜DSML｜ calls>"
+    return _triggered([opener], [_tag(opener + "\n", _dsml_block(functions), "</｜DSML｜ calls>")])
+
+
+_K3_TEXT = ("<|close|>", "<|open|>", "<|sep|>")
+_K3_ATTRIBUTE = ('"', "<|")
+_K3_TYPES = {"integer": "number"}
+_K3_NAMED_TYPES = frozenset({"string", "number", "boolean", "array", "object"})
+
+
+def _kimi_k3(functions: Functions) -> Format:
+    calls = _repeated("plus", _either([_k3_call(*function) for function in functions]))
+    opener, closer = "<|open|>tools<|sep|>", "<|close|>tools<|sep|>"
+    before = ("<|close|>think<|sep|>", "<|close|>response<|sep|>")
+    tags = [_bare_tag(start + opener, calls, closer) for start in ("", *before)]
+    return _triggered([opener, *before], tags)
+
+
+def _k3_call(name: str, schema: Schema) -> Format:
+    any_argument = _sequence(
+        _const('<|open|>argument key="'),
+        _any_text(*_K3_ATTRIBUTE),
+        _const('" type="'),
+        *_k3_any_value(),
+    )
+    return _sequence(
+        _const(f'<|open|>call tool="{_attribute(name)}" index="'),
+        {"type": "regex", "pattern": "[1-9][0-9]*"},
+        _const('"<|sep|>'),
+        _members(schema, _k3_argument) or _repeated("star", any_argument),
+        _const("<|close|>call<|sep|>"),
+    )
+
+
+def _k3_argument(key: str, schema: Schema) -> Format:
+    declared = own_type(schema)
+    kind = _K3_TYPES.get(declared, declared) if declared else None
+    start = f'<|open|>argument key="{_attribute(key)}" type="'
+    if kind not in _K3_NAMED_TYPES:
+        return _sequence(_const(start), *_k3_any_value())
+    value = _text_value(schema, *_K3_TEXT) or _json(schema)
+    return _sequence(_const(f'{start}{kind}"<|sep|>'), value, _const("<|close|>argument<|sep|>"))
+
+
+def _k3_any_value() -> tuple[Format, ...]:
+    """Any type and any value, behind `type="`."""
+    return (
+        _any_text(*_K3_ATTRIBUTE),
+        _const('"<|sep|>'),
+        _any_text(*_K3_TEXT),
+        _const("<|close|>argument<|sep|>"),
+    )
+
+
+def _attribute(text: str) -> str:
+    return text.replace("&", "&amp;").replace('"', "&quot;")
+
+
+_M3 = "]<]minimax[>["
+_M3_OUTER = ("</invoke>", '<invoke name="', "</tool_call>")
+
+
+def _minimax_m3(functions: Functions) -> Format:
+    invokes = [
+        _tag(
+            f'{_M3}<invoke name="{name}">',
+            _members(schema, _m3_element) or _any_text(*_M3_OUTER),
+            f"{_M3}</invoke>\n",
+        )
+        for name, schema in functions
+    ]
+    wrapper = _tag(f"{_M3}<tool_call>\n", _separated(invokes, ""), f"{_M3}</tool_call>")
+    return _triggered([f"{_M3}<tool_call>"], [wrapper])
+
+
+def _m3_forced(functions: Functions) -> Format:
+    thought = _tag("<mm:think>", _any_text("<mm:think>", "</mm:think>", _M3), "</mm:think>")
+    thinking = _repeated("optional", _either([thought, _const("</mm:think>")]))
+    return _sequence(thinking, _minimax_m3(functions))
+
+
+def _m3_element(tag: str, schema: Schema) -> Format:
+    return _sequence(_const(f"{_M3}<{tag}>"), _m3_value(tag, schema), _const(f"{_M3}</{tag}>"))
+
+
+def _m3_value(tag: str, schema: Schema) -> Format:
+    free = _any_text(f"</{tag}>", *_M3_OUTER)
+    text = _text_value(schema, _M3, f"</{tag}>", *_M3_OUTER)
+    if text is not None:
+        return text
+    declared = own_type(schema)
+    if declared == "array":
+        items = schema.get("items")
+        item = items if isinstance(items, Mapping) else {}
+        return _repeated("star", _m3_element("item", item))
+    if declared == "object":
+        return _members(schema, _m3_element) or free
+    if all_types(schema) <= {"integer", "number", "boolean"} and declared is not None:
+        return _json(schema)
+    return free
+
+
+# A family without an entry has no structural tag; these have no constraint at all.
+_UNCONSTRAINED = frozenset({"gemma4"})
+
+_TAGGED: Mapping[str, _Tagged] = {
+    "deepseek_v41": _Tagged(_dsml_free, _dsml_forced),
+    "glm47_moe": _Tagged(_glm47),
+    "hy_v4": _Tagged(_hy_v4),
+    "inkling": _Tagged(_inkling),
+    "kimi_k3": _Tagged(_kimi_k3),
+    "kimik2": _Tagged(_kimi_k2),
+    "minimax_m3": _Tagged(_minimax_m3, _m3_forced),
+    "mistral": _Tagged(_mistral),
+}
