@@ -114,7 +114,7 @@ class Gateway:
             cancel_route(self.registry, self._keys),
             *decision_routes(self.lane.decisions, self._keys),
             explain_route(self.lane, self._keys, settings.max_payload_size),
-            *control_routes(self.fleet, self._control_keys),
+            *control_routes(self.fleet, self._control_keys, settings.max_payload_size),
             *unserved_routes(self._keys, settings.max_payload_size),
         ]
         post_only = {route.path for route in RELAY_ROUTES.values()}

@@ -10,18 +10,20 @@ from ..workers import Fleet
 from .engine_commands import START_PROFILE_PATH, STOP_PROFILE_PATH, command_routes
 from .engine_metrics import engine_metrics_route
 from .loads import load_routes
+from .parsing import PARSE_PATHS, parse_routes
 from .workers import WORKERS_PATH, worker_routes
 
-_PROFILE_PATHS = (START_PROFILE_PATH.encode(), STOP_PROFILE_PATH.encode())
+_BODY_PATHS = PARSE_PATHS | {START_PROFILE_PATH.encode(), STOP_PROFILE_PATH.encode()}
 
 
-def control_routes(fleet: Fleet, keys: ControlPlaneKeys) -> list[BaseRoute]:
-    """`/workers`, the commands for all engines, and what engines say about themselves."""
+def control_routes(fleet: Fleet, keys: ControlPlaneKeys, max_body_bytes: int) -> list[BaseRoute]:
+    """`/workers`, the commands for all engines, what engines say about themselves, and parsers."""
     return [
         *worker_routes(fleet, keys),
         *command_routes(fleet.registry, keys),
         *load_routes(fleet.registry, keys),
         engine_metrics_route(fleet.registry),
+        *parse_routes(keys, max_body_bytes),
     ]
 
 
@@ -29,4 +31,4 @@ def takes_control_body(request: InboundRequest) -> bool:
     """Whether the body of a request is for one of these routes, which bound it themselves."""
     if request.method not in (b"POST", b"PUT", b"PATCH"):
         return False
-    return request.path.startswith(WORKERS_PATH.encode()) or request.path in _PROFILE_PATHS
+    return request.path.startswith(WORKERS_PATH.encode()) or request.path in _BODY_PATHS
