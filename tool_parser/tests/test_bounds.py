@@ -25,6 +25,8 @@ def steps(name: str, text: str, size: int = 4) -> int:
         count += 1
         return trace
 
+    # Patterns are compiled when first needed, which is no work of this text.
+    create_parser(name, TOOLS).feed(text)
     parser = create_parser(name, TOOLS)
     before = sys.gettrace()
     sys.settrace(trace)

@@ -82,7 +82,7 @@ async def _reasoning(intake: Intake) -> Response:
     name, text = asked.reasoning_parser, asked.text
 
     def parse() -> smg_reasoning_parser.Parsed:
-        return smg_reasoning_parser.parse(name, text)
+        return smg_reasoning_parser.parse(name, text, hold_lead=True)
 
     try:
         parsed = await _run(parse, len(text))

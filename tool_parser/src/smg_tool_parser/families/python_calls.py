@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 
 from ..json_calls import CallShape, whole_calls
@@ -53,6 +54,7 @@ def _read_string(tape: Tape, quote: str) -> Generator[None, None, None]:
 _START, _END = "<|python_start|>", "<|python_end|>"
 _PYTHONIC = Markers("[", _START, _END)
 _PYTHON_TAGS = Markers(_START, _END)
+_BRACKET_RUN = re.compile(r"\[+")
 
 
 def pythonic(tape: Tape) -> Grammar:
@@ -61,6 +63,10 @@ def pythonic(tape: Tape) -> Grammar:
         if word != "[":
             tape.junk(len(word))
             continue
+        run = _BRACKET_RUN.match(tape.buf, tape.pos)
+        assert run is not None
+        # A bracket that another follows begins no list of calls.
+        tape.text(run.end() - tape.pos - 1)
         tape.hold()
         if (yield from _looks_like_calls(tape)):
             calls = None
