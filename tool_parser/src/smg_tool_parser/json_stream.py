@@ -13,7 +13,7 @@ from .tape import Tape
 
 __all__ = ("MAX_DEPTH", "JsonRelay", "JsonScanner", "is_json", "read_value", "skip_value")
 
-# Deeper values are refused. Consumers' own readers recurse, and upstream's stops at this depth too.
+# Deeper values are refused. Consumers' own readers recurse, and SMG's stops at this depth too.
 MAX_DEPTH = 127
 
 _STRING_RUN = re.compile(r'[^"\\\x00-\x1f]*')
