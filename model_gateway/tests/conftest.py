@@ -15,7 +15,7 @@ from smg_gateway.app import Gateway
 from smg_gateway.edge import Listener
 from smg_gateway.settings import Settings
 from smg_gateway.wiring import edge_limits
-from smg_mock_worker import MockWorker
+from smg_mock_worker import MockWorker, RecordedRequest
 
 QUICK: dict[str, Any] = {
     "policy": "round_robin",
@@ -63,6 +63,11 @@ class Running:
             if line.startswith(line_start):
                 return float(line.rsplit(" ", 1)[1])
         return 0.0
+
+
+def last_posted(worker: MockWorker) -> RecordedRequest:
+    """The latest inference request of an engine; polls of its load come in between."""
+    return [record for record in worker.requests if record.method == "POST"][-1]
 
 
 Start = Callable[..., AbstractAsyncContextManager[Running]]

@@ -16,6 +16,8 @@ from smg_mock_worker import CloseMidStream, EngineTiming, MockWorker, Outcome
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from .conftest import last_posted
+
 pytestmark = pytest.mark.anyio
 
 CHAT = "/v1/chat/completions"
@@ -91,7 +93,7 @@ async def test_a_client_that_leaves_frees_the_worker_under_uvicorn(http: Any, ch
             async with asyncio.timeout(5):
                 while slow.active_requests or gateway.active_requests:
                     await asyncio.sleep(0.01)
-        assert slow.requests[-1].outcome is Outcome.DISCONNECTED
+        assert last_posted(slow).outcome is Outcome.DISCONNECTED
 
 
 async def test_mounted_in_another_application_it_serves_below_its_path(
@@ -111,4 +113,4 @@ async def test_mounted_in_another_application_it_serves_below_its_path(
             assert answer.status == 200
         async with http.get(url + "/llm/v1/models") as answer:
             assert (await answer.json())["data"][0]["id"] == "mock-model"
-    assert worker.requests[-1].path == CHAT
+    assert last_posted(worker).path == CHAT

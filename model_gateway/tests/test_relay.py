@@ -10,6 +10,8 @@ import aiohttp
 import pytest
 from smg_mock_worker import AnswerStatus, EngineTiming, MockWorker, Outcome
 
+from .conftest import last_posted
+
 pytestmark = pytest.mark.anyio
 
 CHAT = "/v1/chat/completions"
@@ -27,7 +29,7 @@ async def test_the_body_reaches_the_worker_byte_for_byte(
     ):
         assert answer.status == 200
 
-    seen = worker.requests[-1]
+    seen = last_posted(worker)
     assert seen.body == odd
     assert seen.query == "trace=1&x=%20"
 
@@ -54,7 +56,7 @@ async def test_end_to_end_headers_pass_and_hop_by_hop_headers_do_not(
     ):
         assert answer.headers["x-request-id"] == "mine-1"
 
-    seen = worker.requests[-1]
+    seen = last_posted(worker)
     kept = ("authorization", "x-request-id", "x-custom", "traceparent")
     assert [seen.header(name) for name in kept] == [
         "Bearer client",
@@ -77,7 +79,7 @@ async def test_a_generated_request_id_is_not_sent_to_the_worker(
 
     assert made.startswith("chatcmpl-") and len(made) == len("chatcmpl-") + 24
     # An unusable id is the client's own header all the same, and passes.
-    assert worker.requests[-1].header("x-request-id") == "bad id"
+    assert last_posted(worker).header("x-request-id") == "bad id"
 
 
 async def test_answers_carry_the_workers_headers_and_name_the_worker(
@@ -191,7 +193,7 @@ async def test_an_alias_reaches_the_worker_as_the_model_it_stands_for(
         async with http.get(running.url + "/v1/models/fast") as card:
             assert (await card.json())["id"] == "mock-model"
 
-    assert worker.requests[-1].body == (
+    assert last_posted(worker).body == (
         b'{"model":"mock-model","messages":[{"role": "user", "content": "hello"}],"extra":1}'
     )
 
@@ -230,7 +232,7 @@ async def test_rerank_answers_in_the_gateways_shape(
     assert set(reply["results"][0]) - {"meta_info"} == {"score", "document", "index"}
     assert reply["model"] == ("mock-model" if limited else "unknown")
     assert (reply["usage"], reply["object"], reply["id"]) == (None, "rerank", None)
-    assert worker.requests[-1].path == "/v1/rerank"
+    assert last_posted(worker).path == "/v1/rerank"
 
 
 async def test_a_workers_error_on_messages_is_told_in_the_messages_envelope(
@@ -328,7 +330,7 @@ async def test_a_client_that_leaves_frees_the_worker_at_once(
                 await asyncio.sleep(0.005)
         await running.settled()
 
-        assert slow.requests[-1].outcome is Outcome.DISCONNECTED
+        assert last_posted(slow).outcome is Outcome.DISCONNECTED
         left = 'smg_http_responses_total{error_code="client_closed_request",path="/v1/chat/completions",status_code="499"}'
         assert running.metric(left) == 1
 
@@ -381,7 +383,7 @@ async def test_where_nothing_depends_on_the_body_the_worker_alone_judges_it(
             assert "x-smg-routed-worker-id" not in answer.headers
         assert running.metric('smg_router_request_body_path_total{path="streamed"') == 1
 
-    assert worker.requests[-1].body == b"{not json"
+    assert last_posted(worker).body == b"{not json"
 
 
 @pytest.mark.parametrize(

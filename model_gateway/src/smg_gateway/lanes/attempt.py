@@ -47,7 +47,7 @@ class Attempt:
         """Settle by the status, keep the connection: the answer itself is not wanted."""
         connection = self.connection
         assert connection is not None
-        self._settle(_verdict(connection))
+        self._settle(verdict(connection))
         if not connection.complete:
             connection.drain(DRAIN_BYTES)
 
@@ -83,7 +83,7 @@ class Attempt:
         exchange, connection = self._exchange, self.connection
         if exchange is None or connection is None:
             return
-        self._settle(_verdict(connection))
+        self._settle(verdict(connection))
         exchange.response_completed()
 
     def failed(self, error: UpstreamError) -> None:
@@ -123,17 +123,10 @@ class Attempt:
             exchange.request.trace.attempt_ended(status)
         if self._decision.ticket is not None:
             exchange.decision_settled(self._decision)
-        worker = self.worker
-        if status is None:
-            worker.faults += 1
-        elif status:
-            worker.contacts += 1
-        if status == 0 or status in worker.neutral_statuses:
-            return
-        exchange.worker_judged(worker, status is not None and status not in worker.failure_statuses)
+        exchange.worker_judged(self.worker, status)
 
 
-def _verdict(connection: UpstreamConnection) -> int:
+def verdict(connection: UpstreamConnection) -> int:
     """The status that tells of the worker; 0 where it only asks to be left alone for a while."""
     status = connection.status
     if status < BAD_REQUEST or back_pressure_s(status, connection.headers) is None:

@@ -195,9 +195,9 @@ class Exchange:
         """The attempt that a decision led to has ended."""
         self._lane.selector.settle(self.routing.model, decision)
 
-    def worker_judged(self, worker: Worker, success: bool) -> None:
-        """An attempt has ended and says something about its worker."""
-        self._lane.judge(worker, success)
+    def worker_judged(self, worker: Worker, status: int | None) -> None:
+        """An attempt has ended; see `RelayLane.judge_status`."""
+        self._lane.judge_status(worker, status)
 
     def head_received(self, attempt: Attempt, connection: UpstreamConnection, rest: bytes) -> None:
         """A worker's status and headers are there."""

@@ -219,6 +219,7 @@ class PairExchange(Exchange):
         super().head_received(attempt, connection, rest)
 
     def attempt_failed(self, error: UpstreamError) -> None:
+        self._plane.telemetry.leg_failed("decode", self._phase())
         self._drop_leg(blame=False)
         super().attempt_failed(error)
 
@@ -258,15 +259,16 @@ class PairExchange(Exchange):
             label, runtime = self.model_label, leg.worker.runtime
             self._plane.telemetry.handed_over(label, runtime, self._decode_started - began)
 
-    def prefill_refused(self, status: int, answer: bytes) -> None:
+    def prefill_refused(self, status: int, answer: bytes, pressure_s: float | None) -> None:
         self._leg = None
         self._lane.telemetry.upstream_responded(status)
         if self.stage in (Stage.RELAYING, Stage.DONE):
             return
         self._drop_decode()
         self._reset()
-        if self._retries(status):
-            self._schedule_retry()
+        delay_s = self._retry_delay_s(pressure_s) if self._retries(status) else None
+        if delay_s is not None:
+            self._schedule_retry(delay_s)
             return
         text = answer.decode("utf-8", "replace")
         reason = _REASONS.get(status, "")
@@ -280,6 +282,7 @@ class PairExchange(Exchange):
             "timeout" if error.fault is UpstreamFault.TIMEOUT else "backend_error"
         )
         lane.note_failure(self, error)
+        self._plane.telemetry.leg_failed("prefill", self._phase())
         if self.stage in (Stage.RELAYING, Stage.DONE):
             return
         self._drop_decode()
@@ -353,6 +356,10 @@ class PairExchange(Exchange):
         self._plane.queue.pump()
 
     # --- internals -----------------------------------------------------------------------
+
+    def _phase(self) -> str:
+        """How far the legs are: before or after the answer's first byte."""
+        return "transfer" if self.stage is Stage.RELAYING else "bootstrap"
 
     def _drop_leg(self, *, blame: bool) -> None:
         leg, self._leg = self._leg, None

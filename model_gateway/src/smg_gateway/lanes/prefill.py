@@ -6,10 +6,11 @@ from typing import Protocol
 
 from smg_policies import Decision
 
+from ..selection import back_pressure_s
 from ..upstream import UpstreamConnection, UpstreamError, UpstreamFault
 from ..upstream.fetch import BodyDecoder
 from ..workers import Worker
-from .attempt import DRAIN_BYTES
+from .attempt import DRAIN_BYTES, verdict
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """Log-probabilities of a long prompt are long; a plain answer is one token."""
@@ -32,8 +33,8 @@ class PrefillOwner(Protocol):
         """The prompt is computed; `answer` is empty unless it was wanted."""
         ...
 
-    def prefill_refused(self, status: int, answer: bytes) -> None:
-        """The worker answered with an error."""
+    def prefill_refused(self, status: int, answer: bytes, pressure_s: float | None) -> None:
+        """The worker answered with an error, and perhaps asks to be left alone for a while."""
         ...
 
     def prefill_failed(self, error: UpstreamError) -> None:
@@ -70,11 +71,6 @@ class PrefillLeg:
         self.worker = worker
         worker.load += 1
 
-    @property
-    def is_over(self) -> bool:
-        """Whether the leg has ended."""
-        return self._owner is None
-
     def start(self) -> None:
         """Ask for a connection; the request is sent as soon as there is one."""
         self.worker.pool.acquire(self)
@@ -98,7 +94,7 @@ class PrefillLeg:
         if connection is None or not connection.streaming:
             self.abandon(blame=False)
             return
-        self._settle(connection.status)
+        self._settle(verdict(connection))
         connection.drain(DRAIN_BYTES)
 
     # --- Receiver ------------------------------------------------------------------------
@@ -123,10 +119,11 @@ class PrefillLeg:
         owner, connection = self._owner, self.connection
         if owner is None or connection is None:
             return
-        self._settle(connection.status)
+        self._settle(verdict(connection))
         answer = b"".join(self._collected)
         if connection.status >= 400:
-            owner.prefill_refused(connection.status, answer)
+            pressure_s = back_pressure_s(connection.status, connection.headers)
+            owner.prefill_refused(connection.status, answer, pressure_s)
         else:
             owner.prefill_done(answer)
 

@@ -49,9 +49,7 @@ class PairTelemetry:
         self._connectors = counter(
             "smg_pd_kv_connector_mode_total", "How caches were handed over.", ("mode",)
         )
-        self._bootstrap_failures = counter(
-            "smg_pd_bootstrap_failures_total", "Requests that could not be told where to meet."
-        )
+        counter("smg_pd_bootstrap_failures_total", "Requests that could not be told where to meet.")
         self._transfer_failures = counter(
             "smg_pd_kv_transfer_failures_total", "Prefill answers without handover parameters."
         )
@@ -117,10 +115,6 @@ class PairTelemetry:
     def transfer_failed(self) -> None:
         """A prefill answer says nothing of where its cache is."""
         self._transfer_failures.of().value += 1
-
-    def bootstrap_failed(self) -> None:
-        """A request could not be told where its legs meet."""
-        self._bootstrap_failures.of().value += 1
 
     def leg_failed(self, leg: str, phase: str) -> None:
         """A leg broke off: in `bootstrap` before its head, in `transfer` after it."""

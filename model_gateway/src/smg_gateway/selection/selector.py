@@ -212,7 +212,7 @@ class Selector:
             self._log.error("policy settlement failed", policy=policy.name, exc_info=error)
 
     def remember(self, model: str | None, key: str, worker: Worker) -> None:
-        """A later request will carry this session key: it belongs to `worker`."""
+        """Requests that carry this key from now on belong to `worker`."""
         policy = self._policies.get(model, self._shared)
         if isinstance(policy, StickySessions):
             policy.remember(key, worker.id)
