@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from .conftest import last_posted
+
 pytestmark = pytest.mark.anyio
 
 BODY = b'{"model":"mock-model","messages":[{"role":"user","content":"hi"}]}'
@@ -156,7 +158,7 @@ async def test_a_chunked_request_reaches_the_worker_with_a_length(start: Any, wo
         answer = await running.raw(head + pieces + b"0\r\nx-trailer: 1\r\n\r\n")
 
     assert status_of(answer) == 200
-    seen = worker.requests[-1]
+    seen = last_posted(worker)
     assert seen.body == BODY
     assert seen.header("content-length") == str(len(BODY))
     assert seen.header("transfer-encoding") is None
