@@ -36,7 +36,8 @@ TIMING = EngineTiming(
 )
 POLICIES = ("round_robin", "consistent_hashing", "cache_aware")
 TOLERANCE = 0.03
-FLAGS = ("--disable-worker-overload-protection", "--disable-load-monitoring")
+POLL_INTERVAL_S = 1
+FLAGS = ("--disable-worker-overload-protection", f"--load-monitor-interval={POLL_INTERVAL_S}")
 """The simulation has no vetoes: engines that queue stay candidates."""
 
 HEAD = Path(__file__).parent.parent / "packages/simulator/tests/data"
@@ -98,6 +99,7 @@ async def test_hit_rates_and_their_order_are_those_of_the_simulation(
             timing=TIMING,
             token_ids=False,
             characters_per_token=CHARACTERS_PER_TOKEN,
+            report_interval_s=POLL_INTERVAL_S,
         ).hit_rate
         for policy in POLICIES
     }

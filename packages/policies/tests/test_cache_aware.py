@@ -229,12 +229,38 @@ def test_full_or_uneven_kv_caches_rule_affinity_out(
         assert decision.worker.id in policy.texts.match("prompt").holders
 
 
-def test_accounting_books_work_ahead_of_the_next_report() -> None:
-    policy, workers = policy_of(selection_accounting_ttl_ms=1000), fleet()
+def test_work_sent_since_a_report_counts_ahead_of_the_next_one() -> None:
+    policy, workers = policy_of(), fleet()
+    reports = LoadReport(waiting_uncached_tokens=0), LoadReport(waiting_uncached_tokens=1500)
+    for worker, report in zip(workers, reports, strict=True):
+        worker.report = report
+    prompts = [f"{number} fresh".ljust(4_000, ".") for number in range(4)]
+    assert [choose(policy, workers, each).worker.id for each in prompts] == ["1", "1", "2", "1"]
+    workers[0].report = LoadReport(waiting_uncached_tokens=0)
+    assert choose(policy, workers, "4 fresh").worker.id == "1"
+
+
+def test_bursts_between_two_polls_are_spread_over_all_workers() -> None:
+    policy, workers = policy_of(), fleet(8)
+    for number, worker in enumerate(workers):
+        worker.report = LoadReport(waiting_uncached_tokens=100 * number)
+    given = Counter(
+        choose(policy, workers, f"{number} fresh".ljust(4_000, ".")).worker.id
+        for number in range(160)
+    )
+    assert max(given.values()) - min(given.values()) <= 2
+
+
+def test_bookings_can_expire_before_the_next_report() -> None:
+    now = 0.0
+    config = PolicyConfig(selection_accounting_ttl_ms=1000)
+    policy, workers = CacheAwarePolicy(Random(1), config, lambda: now), fleet()
     for worker, waiting in zip(workers, (0, 1500), strict=True):
         worker.report = LoadReport(waiting_uncached_tokens=waiting)
-    chosen = [choose(policy, workers, f"{number} fresh").worker.id for number in range(3)]
-    assert chosen == ["1", "1", "2"]
+    prompts = [f"{number} fresh".ljust(8_000, ".") for number in range(3)]
+    assert [choose(policy, workers, each).worker.id for each in prompts[:2]] == ["1", "2"]
+    now = 1.5
+    assert choose(policy, workers, prompts[2]).worker.id == "1"
 
 
 # Tokens

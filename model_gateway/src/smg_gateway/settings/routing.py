@@ -294,7 +294,7 @@ class RoutingSettings:
         shape=U64,
         live_reload=True,
         help="cache_aware: milliseconds for which a choice counts as load ahead of reports; "
-        "0 is off.",
+        "0: until the worker's next report.",
     )
     overlap_decay: float = _ROUTING.setting(
         0.0,

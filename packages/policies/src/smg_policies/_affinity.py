@@ -20,9 +20,6 @@ SWING_FLOOR = 4
 
 _CHARACTERS_PER_TOKEN = 4
 
-_EXACT = ("tokens", "blocks")
-"""Units in which the tokens of a prompt are known, not guessed."""
-
 
 class SpillGate:
     """Says when a worker is too far above the mean load to be given more for its cache's sake.
@@ -103,9 +100,10 @@ class Affinity:
     def __init__(self, config: PolicyConfig, clock: Callable[[], float]) -> None:
         self._gate = SpillGate(config.balance_abs_threshold, config.balance_rel_threshold)
         self._ledger = WorkLedger()
+        # Without a lifetime what is booked holds until the next report: polls are seconds apart,
+        # and a busy gateway would send all that it chooses between two of them to one worker.
         ttl_s = config.selection_accounting_ttl_ms / 1000
         self._waits = WaitEstimator(config, clock=clock, ttl_s=ttl_s or None)
-        self._accounts = ttl_s > 0
         self._block_tokens = config.block_size
         self._usage_ceiling = config.overload_token_usage_threshold
         self._usage_spread = config.balance_token_usage_threshold
@@ -159,7 +157,7 @@ class Affinity:
         return high > self._usage_ceiling or high - min(usages) > self._usage_spread
 
     def charge(self, candidate: Candidate, uncached: int, unit: str) -> None:
-        """Enter a choice, and where accounting is on book its work ahead of the next report.
+        """Enter a choice, and book its work ahead of the worker's next report.
 
         `uncached` says what is to be computed: tokens, blocks or characters, by `unit`.
         """
@@ -169,11 +167,9 @@ class Affinity:
         elif unit == "blocks":
             tokens *= self._block_tokens
         self._ledger.enter(candidate.id, tokens)
-        if self._accounts:
-            report: LoadReport | None = getattr(candidate, "report", None)
-            if report is not None:
-                # SMG books the assumed mean where it does not know the tokens.
-                self._waits.charge(candidate, report, tokens if unit in _EXACT else None)
+        report: LoadReport | None = getattr(candidate, "report", None)
+        if report is not None:
+            self._waits.charge(candidate, report, tokens)
 
     def twin(self) -> Affinity:
         """A copy that counts and books on its own."""
