@@ -9,6 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from .registry import check_name
+from .structural_tags import (
+    Format,
+    Functions,
+    Schema,
+    any_text,
+    bare_tag,
+    const,
+    either,
+    json_value,
+    members,
+    repeated,
+    separated,
+    sequence,
+    tag,
+    text_value,
+    triggered,
+)
 from .tools import all_types, own_type
 
 TYPE_CHECKING = False
@@ -17,10 +34,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = ("Constraint", "ConstraintConflict", "constraint_for")
-
-Schema = Mapping[str, object]
-Format = dict[str, object]
-Functions = Sequence[tuple[str, Schema]]
 
 
 class ConstraintConflict(ValueError):
@@ -39,6 +52,12 @@ class Constraint:
     def __init__(self, type: str, value: Format) -> None:
         self.type = type
         self.value: dict[str, Any] = value
+
+    def as_lark(self) -> str:
+        """The same as a grammar for llguidance, in its dialect of Lark."""
+        from .lark import lark_grammar
+
+        return lark_grammar(self)
 
 
 class _Choice:
@@ -97,22 +116,36 @@ def constraint_for(
     A forced choice ("required", a named function, `allowed_tools` with mode "required") gets the
     family's structural tag, or a JSON schema where it has none: the schema of the function's
     arguments for a named one, else of an array of `{"name", "parameters"}` objects. gemma4 gets
-    none. Other choices get none either, unless `strict`: then families with a structural tag leave
-    text free and constrain what looks like a call.
+    none. Other choices get none either, unless `strict`: then text is free, and what looks like a
+    call must be one of a declared function with arguments that fit its schema.
 
     Raises ParserUnknown and ConstraintConflict.
     """
     check_name(name)
     choice = _Choice(tool_choice)
     functions = _functions(tools, choice)
-    if not functions or choice.off or name in _UNCONSTRAINED:
+    if not functions or choice.off:
         return None
     tagged = _TAGGED.get(name)
     if choice.forced:
+        if name in _UNCONSTRAINED:
+            return None
         if tagged is None:
             return Constraint("json_schema", _forced_schema(functions, choice))
         return _structural(tagged.forced(functions))
-    if strict and tagged is not None:
+    if strict:
+        return _free(name, functions, tagged)
+    return None
+
+
+def _free(name: str, functions: Functions, tagged: _Tagged | None) -> Constraint | None:
+    # Rarely needed, so not part of the import.
+    from .free_calls import FREE_CALLS
+
+    build = FREE_CALLS.get(name)
+    if build is not None:
+        return _structural(build(functions))
+    if tagged is not None:
         return _structural({**tagged.free(functions), "at_least_one": False})
     return None
 
@@ -140,83 +173,6 @@ def _forced_schema(functions: Functions, choice: _Choice) -> Format:
     return {**schema, "$defs": definitions} if definitions else schema
 
 
-# Pieces of structural tags
-
-
-def _const(value: str) -> Format:
-    return {"type": "const_string", "value": value}
-
-
-def _sequence(*elements: Schema) -> Format:
-    return {"type": "sequence", "elements": list(elements)}
-
-
-def _either(elements: Sequence[Schema]) -> Format:
-    return {"type": "or", "elements": list(elements)}
-
-
-def _repeated(kind: str, content: Schema) -> Format:
-    return {"type": kind, "content": content}
-
-
-def _any_text(*excludes: str) -> Format:
-    return {"type": "any_text", "excludes": list(excludes)}
-
-
-def _json(schema: object, **style: str) -> Format:
-    return {"type": "json_schema", "json_schema": schema, **style}
-
-
-def _tag(begin: str, content: Schema, end: str) -> Format:
-    return {"type": "tag", "begin": begin, "content": content, "end": end}
-
-
-def _bare_tag(begin: str, content: Schema, end: str) -> Format:
-    return {"begin": begin, "content": content, "end": end}
-
-
-def _triggered(triggers: Sequence[str], tags: Sequence[Schema]) -> Format:
-    return {
-        "type": "triggered_tags",
-        "triggers": list(triggers),
-        "tags": list(tags),
-        "at_least_one": True,
-    }
-
-
-def _separated(tags: Sequence[Schema], separator: str) -> Format:
-    return {
-        "type": "tags_with_separator",
-        "tags": list(tags),
-        "separator": separator,
-        "at_least_one": True,
-    }
-
-
-def _members(schema: Schema, member: Callable[[str, Schema], Format]) -> Format | None:
-    """The declared properties in order, those not required optional; None if there are none."""
-    properties = schema.get("properties")
-    if not isinstance(properties, Mapping) or not properties:
-        return None
-    required = schema.get("required")
-    names = required if isinstance(required, Sequence) else ()
-    elements: list[Format] = []
-    for key, declared in properties.items():
-        element = member(key, declared if isinstance(declared, Mapping) else {})
-        elements.append(element if key in names else _repeated("optional", element))
-    return _sequence(*elements)
-
-
-def _text_value(schema: Schema, *excludes: str) -> Format | None:
-    """A string value: one of its literals, or text without these; None for other types."""
-    if own_type(schema) != "string":
-        return None
-    literals = schema.get("enum")
-    if isinstance(literals, list) and literals and all(isinstance(one, str) for one in literals):
-        return _either([_const(one) for one in literals])
-    return _any_text(*excludes)
-
-
 # Families
 
 
@@ -236,87 +192,87 @@ class _Tagged:
 
 def _mistral(functions: Functions) -> Format:
     calls = [
-        _bare_tag(f'{{"name": "{name}", "arguments": ', _json(schema), "}")
+        bare_tag(f'{{"name": "{name}", "arguments": ', json_value(schema), "}")
         for name, schema in functions
     ]
-    return _triggered(["[TOOL_CALLS]"], [_bare_tag("[TOOL_CALLS] [", _separated(calls, ", "), "]")])
+    return triggered(["[TOOL_CALLS]"], [bare_tag("[TOOL_CALLS] [", separated(calls, ", "), "]")])
 
 
 def _inkling(functions: Functions) -> Format:
     token = "<|content_invoke_tool_json|>"
     tags = [
-        _bare_tag(f'{token}{{"name":"{name}","args":', _json(schema), "}<|end_message|>")
+        bare_tag(f'{token}{{"name":"{name}","args":', json_value(schema), "}<|end_message|>")
         for name, schema in functions
     ]
-    return _triggered([token], tags)
+    return triggered([token], tags)
 
 
 def _kimi_k2(functions: Functions) -> Format:
     section, call = "<|tool_calls_section_begin|>", "<|tool_call_begin|>"
     tags = [
-        _bare_tag(
+        bare_tag(
             f"{before}functions.{name}:{index}<|tool_call_argument_begin|>",
-            _json(schema),
+            json_value(schema),
             "<|tool_call_end|>",
         )
         for index, (name, schema) in enumerate(functions)
         for before in (section + call, call)
     ]
-    return _triggered([section, call], tags)
+    return triggered([section, call], tags)
 
 
 def _glm47(functions: Functions) -> Format:
-    return _triggered(["<tool_call>"], _glm_calls(functions))
+    return triggered(["<tool_call>"], _glm_calls(functions))
 
 
 def _glm_calls(functions: Functions) -> list[Format]:
     return [
-        _tag(f"<tool_call>{name}", _json(schema, style="glm_xml"), "</tool_call>")
+        tag(f"<tool_call>{name}", json_value(schema, style="glm_xml"), "</tool_call>")
         for name, schema in functions
     ]
 
 
 def _hy_v4(functions: Functions) -> Format:
-    calls = _repeated("plus", _either(_glm_calls(functions)))
-    return _triggered(["<tool_calls>"], [_bare_tag("<tool_calls>", calls, "</tool_calls>")])
+    calls = repeated("plus", either(_glm_calls(functions)))
+    return triggered(["<tool_calls>"], [bare_tag("<tool_calls>", calls, "</tool_calls>")])
 
 
 def _dsml_block(functions: Functions) -> Format:
-    text = _any_text(
+    text = any_text(
         "</｜DSML｜ parameter>",
         "</｜DSML｜ invoke>",
         "</｜DSML｜ calls>",
     )
-    value = _either([
-        _sequence(_const('true">'), text),
-        _sequence(_const('false">'), _json(True)),
+    value = either([
+        sequence(const('true">'), text),
+        sequence(const('false">'), json_value(True)),
     ])
     name = {"type": "regex", "pattern": '[^"]+'}
-    parameter = _tag(
+    parameter = tag(
         '<｜DSML｜ parameter name="',
-        _sequence(name, _const('" string="'), value),
+        sequence(name, const('" string="'), value),
         "</｜DSML｜ parameter>\n",
     )
     invokes = [
-        _tag(
+        tag(
             f'<｜DSML｜ invoke name="{function}">\n',
-            _repeated("star", parameter),
+            repeated("star", parameter),
             "</｜DSML｜ invoke>\n",
         )
         for function, _ in functions
     ]
-    return _separated(invokes, "")
+    return separated(invokes, "")
 
 
 def _dsml_forced(functions: Functions) -> Format:
-    return _sequence(
-        _const("\n\n<｜DSML｜ calls>\n"), _dsml_block(functions), _const("</｜DSML｜ calls>")
+    return sequence(
+        const("\n\n<｜DSML｜ calls>\n"), _dsml_block(functions), const("</｜DSML｜ calls>")
     )
 
 
 def _dsml_free(functions: Functions) -> Format:
     opener = "<｜DSML｜ calls>"
-    return _triggered([opener], [_tag(opener + "\n", _dsml_block(functions), "</｜DSML｜ calls>")])
+    return triggered([opener], [tag(opener + "\n", _dsml_block(functions), "</｜DSML｜ calls>")])
 
 
 _K3_TEXT = ("<|close|>", "<|open|>", "<|sep|>")
@@ -326,26 +282,26 @@ _K3_NAMED_TYPES = frozenset({"string", "number", "boolean", "array", "object"})
 
 
 def _kimi_k3(functions: Functions) -> Format:
-    calls = _repeated("plus", _either([_k3_call(*function) for function in functions]))
+    calls = repeated("plus", either([_k3_call(*function) for function in functions]))
     opener, closer = "<|open|>tools<|sep|>", "<|close|>tools<|sep|>"
     before = ("<|close|>think<|sep|>", "<|close|>response<|sep|>")
-    tags = [_bare_tag(start + opener, calls, closer) for start in ("", *before)]
-    return _triggered([opener, *before], tags)
+    tags = [bare_tag(start + opener, calls, closer) for start in ("", *before)]
+    return triggered([opener, *before], tags)
 
 
 def _k3_call(name: str, schema: Schema) -> Format:
-    any_argument = _sequence(
-        _const('<|open|>argument key="'),
-        _any_text(*_K3_ATTRIBUTE),
-        _const('" type="'),
+    any_argument = sequence(
+        const('<|open|>argument key="'),
+        any_text(*_K3_ATTRIBUTE),
+        const('" type="'),
         *_k3_any_value(),
     )
-    return _sequence(
-        _const(f'<|open|>call tool="{_attribute(name)}" index="'),
+    return sequence(
+        const(f'<|open|>call tool="{_attribute(name)}" index="'),
         {"type": "regex", "pattern": "[1-9][0-9]*"},
-        _const('"<|sep|>'),
-        _members(schema, _k3_argument) or _repeated("star", any_argument),
-        _const("<|close|>call<|sep|>"),
+        const('"<|sep|>'),
+        members(schema, _k3_argument) or repeated("star", any_argument),
+        const("<|close|>call<|sep|>"),
     )
 
 
@@ -354,18 +310,18 @@ def _k3_argument(key: str, schema: Schema) -> Format:
     kind = _K3_TYPES.get(declared, declared) if declared else None
     start = f'<|open|>argument key="{_attribute(key)}" type="'
     if kind not in _K3_NAMED_TYPES:
-        return _sequence(_const(start), *_k3_any_value())
-    value = _text_value(schema, *_K3_TEXT) or _json(schema)
-    return _sequence(_const(f'{start}{kind}"<|sep|>'), value, _const("<|close|>argument<|sep|>"))
+        return sequence(const(start), *_k3_any_value())
+    value = text_value(schema, *_K3_TEXT) or json_value(schema)
+    return sequence(const(f'{start}{kind}"<|sep|>'), value, const("<|close|>argument<|sep|>"))
 
 
 def _k3_any_value() -> tuple[Format, ...]:
     """Any type and any value, behind `type="`."""
     return (
-        _any_text(*_K3_ATTRIBUTE),
-        _const('"<|sep|>'),
-        _any_text(*_K3_TEXT),
-        _const("<|close|>argument<|sep|>"),
+        any_text(*_K3_ATTRIBUTE),
+        const('"<|sep|>'),
+        any_text(*_K3_TEXT),
+        const("<|close|>argument<|sep|>"),
     )
 
 
@@ -379,45 +335,45 @@ _M3_OUTER = ("</invoke>", '<invoke name="', "</tool_call>")
 
 def _minimax_m3(functions: Functions) -> Format:
     invokes = [
-        _tag(
+        tag(
             f'{_M3}<invoke name="{name}">',
-            _members(schema, _m3_element) or _any_text(*_M3_OUTER),
+            members(schema, _m3_element) or any_text(*_M3_OUTER),
             f"{_M3}</invoke>\n",
         )
         for name, schema in functions
     ]
-    wrapper = _tag(f"{_M3}<tool_call>\n", _separated(invokes, ""), f"{_M3}</tool_call>")
-    return _triggered([f"{_M3}<tool_call>"], [wrapper])
+    wrapper = tag(f"{_M3}<tool_call>\n", separated(invokes, ""), f"{_M3}</tool_call>")
+    return triggered([f"{_M3}<tool_call>"], [wrapper])
 
 
 def _m3_forced(functions: Functions) -> Format:
-    thought = _tag("<mm:think>", _any_text("<mm:think>", "</mm:think>", _M3), "</mm:think>")
-    thinking = _repeated("optional", _either([thought, _const("</mm:think>")]))
-    return _sequence(thinking, _minimax_m3(functions))
+    thought = tag("<mm:think>", any_text("<mm:think>", "</mm:think>", _M3), "</mm:think>")
+    thinking = repeated("optional", either([thought, const("</mm:think>")]))
+    return sequence(thinking, _minimax_m3(functions))
 
 
 def _m3_element(tag: str, schema: Schema) -> Format:
-    return _sequence(_const(f"{_M3}<{tag}>"), _m3_value(tag, schema), _const(f"{_M3}</{tag}>"))
+    return sequence(const(f"{_M3}<{tag}>"), _m3_value(tag, schema), const(f"{_M3}</{tag}>"))
 
 
 def _m3_value(tag: str, schema: Schema) -> Format:
-    free = _any_text(f"</{tag}>", *_M3_OUTER)
-    text = _text_value(schema, _M3, f"</{tag}>", *_M3_OUTER)
+    free = any_text(f"</{tag}>", *_M3_OUTER)
+    text = text_value(schema, _M3, f"</{tag}>", *_M3_OUTER)
     if text is not None:
         return text
     declared = own_type(schema)
     if declared == "array":
         items = schema.get("items")
         item = items if isinstance(items, Mapping) else {}
-        return _repeated("star", _m3_element("item", item))
+        return repeated("star", _m3_element("item", item))
     if declared == "object":
-        return _members(schema, _m3_element) or free
+        return members(schema, _m3_element) or free
     if all_types(schema) <= {"integer", "number", "boolean"} and declared is not None:
-        return _json(schema)
+        return json_value(schema)
     return free
 
 
-# A family without an entry has no structural tag; these have no constraint at all.
+# A family without an entry has no structural tag; for these nothing is forced at all.
 _UNCONSTRAINED = frozenset({"gemma4"})
 
 _TAGGED: Mapping[str, _Tagged] = {

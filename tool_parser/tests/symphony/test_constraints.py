@@ -104,12 +104,3 @@ def test_names_without_a_document_are_refused() -> None:
         symphony_constraint_for("nosuch", ALL, "required")
     with pytest.raises(TemplateMissing):
         symphony_constraint_for("hf", ALL, "required")
-
-
-@pytest.mark.parametrize("table", TAGGED)
-def test_the_grammar_compiler_of_the_engines_takes_the_tag(table: str) -> None:
-    xgrammar = pytest.importorskip("xgrammar", reason="checks with the real compiler")
-    constraint = symphony_constraint_for(table, ALL, "required")
-    assert constraint is not None
-    tag = {"type": "structural_tag", **constraint.value}
-    assert xgrammar.Grammar.from_structural_tag(json.dumps(tag)) is not None

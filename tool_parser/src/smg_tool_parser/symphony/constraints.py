@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..constraints import (
     Constraint,
+    _attribute,
+    _Choice,
+    _functions,
+    constraint_for,
+)
+from ..structural_tags import (
     Format,
     Functions,
     Schema,
-    _any_text,
-    _attribute,
-    _Choice,
-    _const,
-    _either,
-    _functions,
-    _json,
-    _members,
-    _repeated,
-    _sequence,
-    _tag,
-    _text_value,
-    constraint_for,
+    any_text,
+    const,
+    either,
+    json_value,
+    members,
+    regex,
+    repeated,
+    separated_members,
+    sequence,
+    tag,
+    text_value,
 )
 from ..tools import own_type
 from .documents import (
@@ -41,7 +45,6 @@ from .documents import (
     minimax_m2,
     objects,
     one_or_more,
-    regex,
     schema_tags,
     side_by_side,
     tagged_array,
@@ -49,7 +52,7 @@ from .documents import (
 )
 from .parser import TABLE_NAMES, TableUnknown, TemplateMissing
 
-__all__ = ("symphony_constraint_for",)
+__all__ = ("drawing", "symphony_constraint_for")
 
 _STRING_LITERAL = r'"([^"\\]|\\.)*"' + "|" + r"'([^'\\]|\\.)*'"
 
@@ -76,35 +79,15 @@ def symphony_constraint_for(
     if not functions or choice.off or not choice.forced:
         return None
     once = choice.named is not None
-    return Constraint("structural_tag", {"format": _DRAWINGS[table](functions, once)})
+    return Constraint("structural_tag", {"format": drawing(table, functions, once=once)})
+
+
+def drawing(table: str, functions: Functions, *, once: bool) -> Format:
+    """The structural tag of calls in a table's markup."""
+    return _DRAWINGS[table](functions, once)
 
 
 # Members with separators between them: braces, and Python's keywords
-
-
-def _separated(
-    schema: Schema, separator: str, member: Callable[[str, Schema], Format], *, by_name: bool
-) -> Format | None:
-    """The declared members, those not required optional; None if none is declared."""
-    properties = schema.get("properties")
-    if not isinstance(properties, Mapping) or not properties:
-        return None
-    required = schema.get("required")
-    needed = frozenset(required if isinstance(required, Sequence) else ())
-    keys = sorted(properties) if by_name else list(properties)
-    drawn = {
-        key: member(key, properties[key] if isinstance(properties[key], Mapping) else {})
-        for key in keys
-    }
-    beginnings: list[Format] = []
-    for at, first in enumerate(keys):
-        others = ((key, _sequence(_const(separator), drawn[key])) for key in keys[at + 1 :])
-        rest = [part if key in needed else _repeated("optional", part) for key, part in others]
-        beginnings.append(_sequence(drawn[first], *rest))
-        if first in needed:
-            break
-    drawing = beginnings[0] if len(beginnings) == 1 else _either(beginnings)
-    return drawing if needed & drawn.keys() else _repeated("optional", drawing)
 
 
 class _Braces:
@@ -118,53 +101,53 @@ class _Braces:
 
     def __call__(self, functions: Functions, once: bool) -> Format:
         tags = [
-            _tag(f"{self._begin}call:{name}{{", self._members(schema), f"}}{self._end}")
+            tag(f"{self._begin}call:{name}{{", self._members(schema), f"}}{self._end}")
             for name, schema in functions
         ]
         return triggered([self._begin], tags, once)
 
     def _members(self, schema: Schema) -> Format:
-        declared = _separated(schema, ",", self._member, by_name=True)
+        declared = separated_members(schema, ",", self._member, by_name=True)
         if declared is not None:
             return declared
         key = regex(r"[^:,{}\[\]<]+")
-        free = _sequence(key, _const(":"), self._anything())
+        free = sequence(key, const(":"), self._anything())
         return self._some(free)
 
     def _member(self, key: str, schema: Schema) -> Format:
-        return _sequence(_const(f"{key}:"), self._value(schema))
+        return sequence(const(f"{key}:"), self._value(schema))
 
     def _some(self, one: Format) -> Format:
-        more = _repeated("star", _sequence(_const(","), one))
-        return _repeated("optional", _sequence(one, more))
+        more = repeated("star", sequence(const(","), one))
+        return repeated("optional", sequence(one, more))
 
     def _anything(self) -> Format:
         number = r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?"
         bare = regex(f"{number}|true|false|{self._null}")
-        return _either([self._string(_any_text(self._quotes, self._end)), bare])
+        return either([self._string(any_text(self._quotes, self._end)), bare])
 
     def _string(self, text: Format) -> Format:
-        return _sequence(_const(self._quotes), text, _const(self._quotes))
+        return sequence(const(self._quotes), text, const(self._quotes))
 
     def _value(self, schema: Schema) -> Format:
-        text = _text_value(schema, self._quotes, self._end)
+        text = text_value(schema, self._quotes, self._end)
         if text is not None:
             return self._string(text)
         union = schema.get("anyOf") or schema.get("oneOf")
         declared = schema.get("type")
         if isinstance(declared, list):
-            return _either([self._value({**schema, "type": one}) for one in declared])
+            return either([self._value({**schema, "type": one}) for one in declared])
         if isinstance(union, list):
-            return _either([self._value(one) for one in union if isinstance(one, Mapping)])
+            return either([self._value(one) for one in union if isinstance(one, Mapping)])
         if declared == "null":
-            return _const(self._null)
+            return const(self._null)
         if declared == "array":
             items = schema.get("items")
             item = self._value(items if isinstance(items, Mapping) else {})
-            return _sequence(_const("["), self._some(item), _const("]"))
+            return sequence(const("["), self._some(item), const("]"))
         if declared == "object":
-            return _sequence(_const("{"), self._members(schema), _const("}"))
-        return _json(schema) if declared in SCALARS else self._anything()
+            return sequence(const("{"), self._members(schema), const("}"))
+        return json_value(schema) if declared in SCALARS else self._anything()
 
 
 class _Keywords:
@@ -178,27 +161,27 @@ class _Keywords:
         self._quotes = quotes
 
     def __call__(self, functions: Functions, once: bool) -> Format:
-        calls = _either([
-            _sequence(
-                _const(f"{name}("),
-                _separated(schema, ", ", self._member, by_name=False) or _any_text(")"),
-                _const(")"),
+        calls = either([
+            sequence(
+                const(f"{name}("),
+                separated_members(schema, ", ", self._member, by_name=False) or any_text(")"),
+                const(")"),
             )
             for name, schema in functions
         ])
-        content = calls if once else _sequence(*listed(calls, self._separator, once))
-        return triggered([self._trigger], [_tag(self._begin, content, self._end)], once)
+        content = calls if once else sequence(*listed(calls, self._separator, once))
+        return triggered([self._trigger], [tag(self._begin, content, self._end)], once)
 
     def _member(self, key: str, schema: Schema) -> Format:
-        return _sequence(_const(f"{key}="), self._value(schema))
+        return sequence(const(f"{key}="), self._value(schema))
 
     def _value(self, schema: Schema) -> Format:
         declared = own_type(schema)
         if declared == "string" and self._quotes and not schema.get("enum"):
             return regex(_STRING_LITERAL)
         if declared == "string" or declared in SCALARS | CONTAINERS:
-            return _json(schema)
-        return _any_text(")")
+            return json_value(schema)
+        return any_text(")")
 
 
 # Channels and elements
@@ -209,33 +192,33 @@ _ATTRIBUTE_TEXT = ('"', "<|")
 
 
 def _kimi_k3(functions: Functions, once: bool) -> Format:
-    calls = one_or_more(_either([_channel_call(*function) for function in functions]), once)
+    calls = one_or_more(either([_channel_call(*function) for function in functions]), once)
     opener = "<|open|>tools<|sep|>"
     # After the one call that was asked for, the message is over.
     closer = "<|close|>tools<|sep|>" + ("<|close|>message<|sep|>" if once else "")
     before = ("<|close|>think<|sep|>", "<|close|>response<|sep|>")
-    tags = [_tag(start + opener, calls, closer) for start in ("", *before)]
+    tags = [tag(start + opener, calls, closer) for start in ("", *before)]
     return triggered([opener, *before], tags, once)
 
 
 def _channel_call(name: str, schema: Schema) -> Format:
-    key = [_const('<|open|>argument key="'), _any_text(*_ATTRIBUTE_TEXT)]
-    free = _sequence(*key, _const('" type="'), *_channel_value())
-    return _sequence(
-        _const(f'<|open|>call tool="{_attribute(name)}" index="'),
+    key = [const('<|open|>argument key="'), any_text(*_ATTRIBUTE_TEXT)]
+    free = sequence(*key, const('" type="'), *_channel_value())
+    return sequence(
+        const(f'<|open|>call tool="{_attribute(name)}" index="'),
         regex("[1-9][0-9]*"),
-        _const('"<|sep|>'),
-        _members(schema, _channel_argument) or _repeated("star", free),
-        _const("<|close|>call<|sep|>"),
+        const('"<|sep|>'),
+        members(schema, _channel_argument) or repeated("star", free),
+        const("<|close|>call<|sep|>"),
     )
 
 
 def _channel_value() -> tuple[Format, ...]:
     return (
-        _any_text(*_ATTRIBUTE_TEXT),
-        _const('"<|sep|>'),
-        _any_text(*_CHANNEL_TEXT),
-        _const("<|close|>argument<|sep|>"),
+        any_text(*_ATTRIBUTE_TEXT),
+        const('"<|sep|>'),
+        any_text(*_CHANNEL_TEXT),
+        const("<|close|>argument<|sep|>"),
     )
 
 
@@ -244,9 +227,9 @@ def _channel_argument(key: str, schema: Schema) -> Format:
     kind = "number" if declared == "integer" else declared
     begin = f'<|open|>argument key="{_attribute(key)}" type="'
     if kind not in SCALARS | CONTAINERS | {"string"}:
-        return _sequence(_const(begin), *_channel_value())
-    value = _text_value(schema, *_CHANNEL_TEXT) or _json(schema)
-    return _sequence(_const(f'{begin}{kind}"<|sep|>'), value, _const("<|close|>argument<|sep|>"))
+        return sequence(const(begin), *_channel_value())
+    value = text_value(schema, *_CHANNEL_TEXT) or json_value(schema)
+    return sequence(const(f'{begin}{kind}"<|sep|>'), value, const("<|close|>argument<|sep|>"))
 
 
 _TOKEN = "]<]minimax[>["
@@ -255,42 +238,42 @@ _OUTER = ("</invoke>", '<invoke name="', "</tool_call>")
 
 def _minimax_m3(functions: Functions, once: bool) -> Format:
     invokes = [
-        _tag(
+        tag(
             f'{_TOKEN}<invoke name="{name}">',
-            _members(schema, _element) or _any_text(*_OUTER),
+            members(schema, _element) or any_text(*_OUTER),
             f"{_TOKEN}</invoke>\n",
         )
         for name, schema in functions
     ]
-    block = _tag("<tool_call>\n", side_by_side(invokes, once), f"{_TOKEN}</tool_call>")
+    block = tag("<tool_call>\n", side_by_side(invokes, once), f"{_TOKEN}</tool_call>")
     stops = (
         *("<mm:think>", "</mm:think>", "<tool_call>", "</tool_call>", '<invoke name="'),
         *("</invoke>", _TOKEN),
     )
-    thought = _tag("<mm:think>", _any_text(*stops), "</mm:think>")
-    return _sequence(
-        _repeated("optional", _either([thought, _const("</mm:think>")])),
-        _sequence(_repeated("optional", _const(_TOKEN)), triggered(["<tool_call>"], [block], once)),
+    thought = tag("<mm:think>", any_text(*stops), "</mm:think>")
+    return sequence(
+        repeated("optional", either([thought, const("</mm:think>")])),
+        sequence(repeated("optional", const(_TOKEN)), triggered(["<tool_call>"], [block], once)),
     )
 
 
 def _element(tag: str, schema: Schema) -> Format:
     begin, end = f"{_TOKEN}<{tag}>", f"{_TOKEN}</{tag}>"
-    return _sequence(_const(begin), _element_value(tag, schema), _const(end))
+    return sequence(const(begin), _element_value(tag, schema), const(end))
 
 
 def _element_value(tag: str, schema: Schema) -> Format:
-    text = _text_value(schema, _TOKEN, f"</{tag}>", *_OUTER)
+    text = text_value(schema, _TOKEN, f"</{tag}>", *_OUTER)
     if text is not None:
         return text
     declared = own_type(schema)
     if declared in SCALARS:
-        return _json(schema)
+        return json_value(schema)
     if declared == "array":
         items = schema.get("items")
-        return _repeated("star", _element("item", items if isinstance(items, Mapping) else {}))
-    members = _members(schema, _element) if declared == "object" else None
-    return members or _any_text(f"</{tag}>", *_OUTER)
+        return repeated("star", _element("item", items if isinstance(items, Mapping) else {}))
+    declared_members = members(schema, _element) if declared == "object" else None
+    return declared_members or any_text(f"</{tag}>", *_OUTER)
 
 
 _DRAWINGS: Mapping[str, Draw] = {

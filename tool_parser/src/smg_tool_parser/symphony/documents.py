@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..constraints import (
+from ..structural_tags import (
     Format,
     Functions,
     Schema,
-    _any_text,
-    _const,
-    _either,
-    _json,
-    _members,
-    _repeated,
-    _sequence,
-    _tag,
-    _text_value,
+    any_text,
+    const,
+    either,
+    json_value,
+    members,
+    regex,
+    repeated,
+    sequence,
+    tag,
+    text_value,
 )
 from ..tools import own_type
 
@@ -36,7 +37,6 @@ __all__ = (
     "minimax_m2",
     "objects",
     "one_or_more",
-    "regex",
     "schema_tags",
     "side_by_side",
     "tagged_array",
@@ -48,10 +48,6 @@ Draw = Callable[[Functions, bool], Format]
 
 SCALARS = frozenset({"integer", "number", "boolean"})
 CONTAINERS = frozenset({"array", "object"})
-
-
-def regex(pattern: str) -> Format:
-    return {"type": "regex", "pattern": pattern}
 
 
 def triggered(triggers: Sequence[str], tags: Sequence[Format], once: bool) -> Format:
@@ -83,11 +79,11 @@ def _limited(format: Format, once: bool) -> Format:
 
 
 def one_or_more(calls: Format, once: bool) -> Format:
-    return calls if once else _repeated("plus", calls)
+    return calls if once else repeated("plus", calls)
 
 
 def listed(calls: Format, separator: str, once: bool) -> list[Format]:
-    return [calls] if once else [calls, _repeated("star", _sequence(_const(separator), calls))]
+    return [calls] if once else [calls, repeated("star", sequence(const(separator), calls))]
 
 
 # JSON
@@ -95,23 +91,25 @@ def listed(calls: Format, separator: str, once: bool) -> list[Format]:
 
 def objects(begin: str, end: str, trigger: str) -> Draw:
     def draw(functions: Functions, once: bool) -> Format:
-        tags = [_tag(begin.replace("NAME", name), _json(schema), end) for name, schema in functions]
+        tags = [
+            tag(begin.replace("NAME", name), json_value(schema), end) for name, schema in functions
+        ]
         return triggered([trigger], tags, once)
 
     return draw
 
 
 def array(functions: Functions, once: bool) -> Format:
-    calls = _either([
-        _sequence(_const(f'{{"name": "{name}", "arguments": '), _json(schema), _const("}"))
+    calls = either([
+        sequence(const(f'{{"name": "{name}", "arguments": '), json_value(schema), const("}"))
         for name, schema in functions
     ])
-    return _sequence(_const("["), *listed(calls, ", ", once), _const("]"))
+    return sequence(const("["), *listed(calls, ", ", once), const("]"))
 
 
 def tagged_array(functions: Functions, once: bool) -> Format:
-    tag = _tag("<TOOLCALL>", array(functions, once), "</TOOLCALL>")
-    return triggered(["<TOOLCALL>"], [tag], once)
+    wrapper = tag("<TOOLCALL>", array(functions, once), "</TOOLCALL>")
+    return triggered(["<TOOLCALL>"], [wrapper], once)
 
 
 # Parameters between tags
@@ -145,26 +143,26 @@ class Parameters:
 
     def content(self, schema: Schema) -> Format:
         """All parameters of a function; any at all, if none is declared."""
-        free = self._parameter(_any_text(self._key_end), [_any_text(*self._stops)])
-        return _members(schema, self._declared) or _repeated("star", free)
+        free = self._parameter(any_text(self._key_end), [any_text(*self._stops)])
+        return members(schema, self._declared) or repeated("star", free)
 
     def _declared(self, key: str, schema: Schema) -> Format:
-        text = _text_value(schema, *self._stops)
+        text = text_value(schema, *self._stops)
         if text is not None:
-            return self._parameter(_const(key), [text])
+            return self._parameter(const(key), [text])
         if own_type(schema) not in self._as_json:
-            return self._parameter(_const(key), [_any_text(*self._stops)])
-        edge = [_repeated("optional", _const("\n"))] if self._loose else []
-        return self._parameter(_const(key), [*edge, _json(schema), *edge])
+            return self._parameter(const(key), [any_text(*self._stops)])
+        edge = [repeated("optional", const("\n"))] if self._loose else []
+        return self._parameter(const(key), [*edge, json_value(schema), *edge])
 
     def _parameter(self, key: Format, value: Sequence[Format]) -> Format:
-        return _sequence(_const(self._begin), key, _const(self._middle), *value, _const(self._end))
+        return sequence(const(self._begin), key, const(self._middle), *value, const(self._end))
 
 
 def calls_between(begin: str, end: str, trigger: str, parameters: Parameters) -> Draw:
     def draw(functions: Functions, once: bool) -> Format:
         tags = [
-            _tag(begin.replace("NAME", name), parameters.content(schema), end)
+            tag(begin.replace("NAME", name), parameters.content(schema), end)
             for name, schema in functions
         ]
         return triggered([trigger], tags, once)
@@ -198,20 +196,20 @@ def key_value_tags(end: str, value_end: str) -> Draw:
     return calls_between("<tool_call>NAME\n", end, "<tool_call>", parameters)
 
 
-def schema_tags(tag: str) -> Draw:
+def schema_tags(marker: str) -> Draw:
     def draw(functions: Functions, once: bool) -> Format:
         tags = [
-            _tag(f"<{tag}>{name}", _json(schema, style="glm_xml"), f"</{tag}>")
+            tag(f"<{marker}>{name}", json_value(schema, style="glm_xml"), f"</{marker}>")
             for name, schema in functions
         ]
-        return triggered([f"<{tag}>"], tags, once)
+        return triggered([f"<{marker}>"], tags, once)
 
     return draw
 
 
 def _alternatives(functions: Functions, parameters: Parameters, begin: str, end: str) -> Format:
-    return _either([
-        _sequence(_const(begin.replace("NAME", name)), parameters.content(schema), _const(end))
+    return either([
+        sequence(const(begin.replace("NAME", name)), parameters.content(schema), const(end))
         for name, schema in functions
     ])
 
@@ -228,8 +226,8 @@ def hy4(functions: Functions, once: bool) -> Format:
         functions, parameters, "<tool_call:opensource>NAME", "</tool_call:opensource>"
     )
     block = "<tool_calls:opensource>"
-    tag = _tag(block, one_or_more(calls, once), "</tool_calls:opensource>")
-    return triggered([block], [tag], once)
+    wrapper = tag(block, one_or_more(calls, once), "</tool_calls:opensource>")
+    return triggered([block], [wrapper], once)
 
 
 def k2_horizon(functions: Functions, once: bool) -> Format:
@@ -241,10 +239,10 @@ def k2_horizon(functions: Functions, once: bool) -> Format:
         stops=("</ifm|arg_value>", "</ifm|tool_call>", "<ifm|tool_call>"),
     )
     calls = _alternatives(functions, parameters, "<ifm|tool_call>NAME\n", "</ifm|tool_call>")
-    lines = one_or_more(_sequence(_const("\n"), calls), once)
+    lines = one_or_more(sequence(const("\n"), calls), once)
     block = "<ifm|tool_calls>"
-    tag = _tag(block, _sequence(lines, _const("\n")), "</ifm|tool_calls>")
-    return triggered([block], [tag], once)
+    wrapper = tag(block, sequence(lines, const("\n")), "</ifm|tool_calls>")
+    return triggered([block], [wrapper], once)
 
 
 def minimax_m2(functions: Functions, once: bool) -> Format:
@@ -256,38 +254,38 @@ def minimax_m2(functions: Functions, once: bool) -> Format:
         stops=("</parameter>", "</invoke>", '<invoke name="', "</minimax:tool_call>"),
     )
     invokes = [
-        _tag(f'<invoke name="{name}">\n', parameters.content(schema), "</invoke>\n")
+        tag(f'<invoke name="{name}">\n', parameters.content(schema), "</invoke>\n")
         for name, schema in functions
     ]
-    return _sequence(
-        _const("\n<minimax:tool_call>\n"),
+    return sequence(
+        const("\n<minimax:tool_call>\n"),
         side_by_side(invokes, once),
-        _const("</minimax:tool_call>"),
+        const("</minimax:tool_call>"),
     )
 
 
 def deepseek(functions: Functions, once: bool) -> Format:
-    text = _any_text("</｜DSML｜ parameter>", "</｜DSML｜ invoke>", "</｜DSML｜ calls>")
-    value = _either([
-        _sequence(_const('true">'), text),
-        _sequence(_const('false">'), _json(True)),
+    text = any_text("</｜DSML｜ parameter>", "</｜DSML｜ invoke>", "</｜DSML｜ calls>")
+    value = either([
+        sequence(const('true">'), text),
+        sequence(const('false">'), json_value(True)),
     ])
     key = regex('[^"]+')
-    parameter = _tag(
+    parameter = tag(
         '<｜DSML｜ parameter name="',
-        _sequence(key, _const('" string="'), value),
+        sequence(key, const('" string="'), value),
         "</｜DSML｜ parameter>\n",
     )
     invokes = [
-        _tag(
+        tag(
             f'<｜DSML｜ invoke name="{name}">\n',
-            _repeated("star", parameter),
+            repeated("star", parameter),
             "</｜DSML｜ invoke>\n",
         )
         for name, _ in functions
     ]
-    return _sequence(
-        _const("\n\n<｜DSML｜ calls>\n"),
+    return sequence(
+        const("\n\n<｜DSML｜ calls>\n"),
         side_by_side(invokes, once),
-        _const("</｜DSML｜ calls>"),
+        const("</｜DSML｜ calls>"),
     )
