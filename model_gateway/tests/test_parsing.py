@@ -107,3 +107,17 @@ async def test_a_long_text_is_parsed_away_from_the_loop(
     async with start() as running:
         status, answer = await parse(http, running.url, "/parse/reasoning", body)
     assert status == 200 and len(answer["reasoning_text"]) > 290_000
+
+
+async def test_a_request_may_ask_for_a_family_of_parsers_that_exists(
+    start: Start, worker: Any, http: aiohttp.ClientSession, chat: Any
+) -> None:
+    async with start(worker) as running:
+        url = running.url + "/v1/chat/completions"
+        async with http.post(url, json=chat(), headers={"x-smg-parser": "symphony"}) as answer:
+            assert answer.status == 200
+        async with http.post(url, json=chat(), headers={"x-smg-parser": 'a"b'}) as answer:
+            error = (await answer.json())["error"]
+    assert answer.status == 400
+    assert answer.headers["x-smg-error-code"] == error["code"] == "invalid_parser_header"
+    assert error["message"] == 'x-smg-parser must be legacy or symphony, not "a\\"b"'

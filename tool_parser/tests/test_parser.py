@@ -9,7 +9,9 @@ from smg_tool_parser import (
     CallOpened,
     MarkupDelta,
     TextDelta,
+    create_arguments_parser,
     create_parser,
+    gather,
     parse,
     parse_answer,
 )
@@ -101,3 +103,33 @@ def test_an_answer_shows_a_broken_call_beside_complete_ones_where_text_is_shown(
 def test_broken_markup_vanishes_from_the_answers_of_some_families() -> None:
     text = '<｜DSML｜function_calls>\n<｜DSML｜invoke name="wave">\n'
     assert parse_answer("deepseek32", "Hm." + text).normal_text == "Hm."
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "complete", "rest"),
+    [
+        (' {"city": "Pisa", "nights": [1, 2]}\n', '{"city": "Pisa", "nights": [1, 2]}', True, "\n"),
+        ('{"city": "Pi', '{"city": "Pi"}', False, ""),
+        ('{"city" "Pisa"}', '{"city" :null}', False, ' "Pisa"}'),
+    ],
+)
+def test_output_under_a_forced_function_is_its_arguments(
+    text: str, arguments: str, complete: bool, rest: str
+) -> None:
+    for size in (1, 3, len(text)):
+        parser = create_arguments_parser("book", call_ids=lambda index, name: f"{name}-{index}")
+        pieces = [text[at : at + size] for at in range(0, len(text), size)]
+        events = [event for piece in pieces for event in parser.feed(piece)] + parser.finish()
+        parsed = gather(events)
+        assert [(call.id, call.name, call.complete) for call in parsed.calls] == [
+            ("book-0", "book", complete)
+        ]
+        assert parsed.calls[0].arguments == arguments
+        assert parsed.normal_text.strip() == rest.strip()
+
+
+@pytest.mark.parametrize("text", ["", " ", "Sorry, no.", " [1]", "true"])
+def test_output_without_an_object_under_a_forced_function_is_text(text: str) -> None:
+    parser = create_arguments_parser("book")
+    parsed = gather(parser.feed(text) + parser.finish())
+    assert (parsed.normal_text, parsed.calls) == (text, ())

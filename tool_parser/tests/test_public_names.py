@@ -26,6 +26,7 @@ NAMES = (
     "choose_tool_parser",
     "complete_json",
     "constraint_for",
+    "create_arguments_parser",
     "create_parser",
     "gather",
     "parse",

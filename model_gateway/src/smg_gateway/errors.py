@@ -145,6 +145,11 @@ def refused(invalid: RequestInvalid) -> ErrorRecord:
     )
 
 
+def parser_header_invalid(message: str) -> ErrorRecord:
+    """400 for a header `x-smg-parser` that names no family of output parsers."""
+    return ErrorRecord(status=400, code="invalid_parser_header", message=message)
+
+
 def unknown_url(method: str, path: str) -> ErrorRecord:
     """404 for a path that no route has."""
     return ErrorRecord(status=404, code="unknown_url", message=f"Invalid URL ({method} {path})")

@@ -194,6 +194,23 @@ async def test_a_worker_that_is_not_there_yet_is_pending_and_not_listed(
         await control.until(worker_id, lambda info: info["status"] == "ready")
 
 
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"models": [{"id": "m", "tool_parser": "nope"}]}, "Unknown tool parser: nope"),
+        ({"labels": {"reasoning_parser": "llama"}}, "Unknown reasoning parser: llama"),
+    ],
+)
+async def test_a_worker_whose_output_nothing_reads_is_not_registered(
+    start: Any, connect: Any, worker: Any, said: dict[str, Any], why: str
+) -> None:
+    async with start() as running:
+        control = connect(running)
+        _, body = await control.call("POST", "/workers", json={"url": worker.url, **said})
+        info = await control.until(body["worker_id"], lambda info: info["status"] == "failed")
+        assert info["job_status"]["message"] == why
+
+
 async def test_a_registration_is_given_up_after_its_attempts_and_says_why(
     start: Any, connect: Any
 ) -> None:

@@ -16,7 +16,7 @@ from .events import (
     TextDelta,
     gather,
 )
-from .parser import ToolParser, create_parser, parse, parse_answer
+from .parser import ToolParser, create_arguments_parser, create_parser, parse, parse_answer
 from .partial_json import complete_json
 from .registry import ParserUnknown, parser_names
 from .selection import call_ids_for, choose_tool_parser, tool_parser_for
@@ -38,6 +38,7 @@ __all__ = (
     "choose_tool_parser",
     "complete_json",
     "constraint_for",
+    "create_arguments_parser",
     "create_parser",
     "gather",
     "parse",

@@ -6,11 +6,19 @@ import os
 from collections.abc import Mapping, Sequence
 
 from .events import Event, MarkupDelta, Parsed, TextDelta, gather
+from .families.bare_arguments import bare_arguments
 from .registry import Family, family
 from .tape import CallIds, Style, Tape
 from .tools import ToolSchemas
 
-__all__ = ("ToolParser", "Tools", "create_parser", "parse", "parse_answer")
+__all__ = (
+    "ToolParser",
+    "Tools",
+    "create_arguments_parser",
+    "create_parser",
+    "parse",
+    "parse_answer",
+)
 
 Tools = Sequence[Mapping[str, object]]
 
@@ -94,6 +102,16 @@ def create_parser(
     Raises ParserUnknown.
     """
     return _create(family(name), tools, call_ids, lossless=lossless, markup=lossless)
+
+
+def create_arguments_parser(function: str, *, call_ids: CallIds | None = None) -> ToolParser:
+    """A parser for output that is nothing but one JSON object, the arguments of that function.
+
+    That is what an engine writes under the JSON schema that `constraint_for` gives for a named
+    function. Other output is text.
+    """
+    of = Family(bare_arguments(function), Style())
+    return _create(of, (), call_ids, lossless=False, markup=False)
 
 
 def _create(

@@ -31,6 +31,7 @@ REQUEST_DROPPED = HOP_BY_HOP | {
     b"accept-encoding",
     b"cookie",
     b"x-smg-target-worker",
+    b"x-smg-parser",
     b"x-smg-routing-tokens",
     b"x-smg-priority",
     b"x-smg-tenant-id",

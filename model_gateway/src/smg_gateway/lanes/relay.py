@@ -11,6 +11,7 @@ from logging import DEBUG
 from random import Random
 
 import msgspec
+from smg_output_parser import HeaderInvalid, read_engine
 from smg_protocols import RequestInvalid, check_anthropic_version
 
 from ..dialects import RelayRoute, RequestView, SessionKeys, UnreadView
@@ -20,6 +21,7 @@ from ..errors import (
     Envelope,
     ErrorRecord,
     model_not_found,
+    parser_header_invalid,
     refused,
     render,
 )
@@ -114,6 +116,13 @@ class RelayLane:
 
     def start(self, request: InboundRequest, client: Client, route: RelayRoute) -> Job | None:
         """Handle a request; None when it has been answered at once."""
+        engine = request.fields.get(b"x-smg-parser")
+        if engine is not None:
+            try:
+                read_engine(engine.decode("latin-1"))
+            except HeaderInvalid as invalid:
+                self.answer(request, client, route, parser_header_invalid(str(invalid)))
+                return None
         if self._goes_unread(route):
             return self._begin(request, client, route, Read(UnreadView(), None, request.body))
         if route.envelope is Envelope.ANTHROPIC:

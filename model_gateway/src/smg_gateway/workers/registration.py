@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from smg_output_parser import ParserUnknown, plan_for
+
 from ..settings.rules.addresses import worker_url_error
 from ..upstream import Pool, UpstreamError
 from .health import HealthConfig
@@ -64,6 +66,7 @@ class Registration:
             found = await discover(self._pool, spec, health, key)
         except UpstreamError as error:
             raise NotYet(error.detail) from None
+        check_parsers(found)
         admission.admit(spec, self._pool, found, replaces=self._replaces)
 
     def ended(self, reason: str | None) -> None:
@@ -73,6 +76,18 @@ class Registration:
         if self._pool is not None:
             self._admission.release_pool(self._pool)
         self._admission.given_up(self._spec, reason)
+
+
+def check_parsers(found: Metadata) -> None:
+    """Raise `JobFailed` where a worker says that unknown parsers read its output."""
+    labels = found.labels
+    named = [(labels.get("tool_parser"), labels.get("reasoning_parser"))]
+    named += [(card.tool_parser, card.reasoning_parser) for card in found.cards]
+    for tool, reasoning in named:
+        try:
+            plan_for("", tool_parser=tool, reasoning_parser=reasoning)
+        except ParserUnknown as error:
+            raise JobFailed(str(error)) from None
 
 
 def check_reachable(spec: WorkerSpec) -> None:
