@@ -18,6 +18,7 @@ from smg_mock_worker import (
     EngineTiming,
     Flavour,
     Hang,
+    LoadOverride,
     MockWorker,
     ResetConnection,
 )
@@ -453,3 +454,29 @@ class TestPrefillAdmission:
             await fleet.at_rest()
             assert len(plane.queue) == 0
             assert len(asked(fleet.prefills[0])) == 1
+
+
+@pytest.mark.parametrize("leg", ["prefill", "decode"])
+async def test_a_leg_of_overloaded_workers_sheds_where_that_is_asked_for(
+    pairs: StartPairs, http: aiohttp.ClientSession, chat: Body, leg: str
+) -> None:
+    async with pairs(worker_overload_shed=True, load_monitor_interval=2) as fleet:
+        engine = fleet.prefills[0] if leg == "prefill" else fleet.decodes[0]
+        engine.load_override = LoadOverride(waiting_requests=9)
+        await fleet.running.gateway.fleet.loads.poll_all()
+        async with http.post(fleet.url + CHAT, json=chat()) as answer:
+            assert answer.status == 503
+            assert answer.headers["retry-after"] == "2"
+            assert (await answer.json())["error"]["code"] == "worker_overload_protection_shed"
+        shed = 'smg_worker_overload_shed_total{stage="selection"}'
+        assert fleet.running.metric(shed) == 1
+        assert not asked(fleet.decodes[0])
+
+
+async def test_what_both_legs_remember_is_in_the_gauges(
+    pairs: StartPairs, http: aiohttp.ClientSession, chat: Body
+) -> None:
+    async with pairs(prefill_policy="cache_aware", decode_policy="cache_aware") as fleet:
+        await post(http, fleet, chat("x" * 500))
+        trees = fleet.running.metric('smg_cache_tree_chars{model="mock-model"}')
+        assert trees >= 1000

@@ -27,6 +27,7 @@ from .admin import (
     information_routes,
     probe_routes,
     takes_control_body,
+    tokenizer_routes,
     unserved_routes,
 )
 from .admission import BodyBudget, ControlPlaneKeys, DataPlaneKeys, Gate, RequestIds
@@ -47,10 +48,13 @@ from .observability.logs import get_logger
 from .observability.policies import PolicyMetrics
 from .observability.recording import TraceRecorder
 from .observability.telemetry import Telemetry
+from .observability.tokenizers import TokenizerMetrics
 from .observability.tracing import Tracing, open_tracing
 from .selection import PairSelector, PolicyMaker, Selector
 from .settings import Settings
+from .tokenizers import Catalogue
 from .wiring import (
+    catalogue_config,
     discovery_config,
     fleet_config,
     limits,
@@ -103,6 +107,8 @@ class Gateway:
             clock=clock,
         )
         self._discovery = self._open_discovery()
+        self.tokenizers = Catalogue(catalogue_config(settings))
+        TokenizerMetrics(self.telemetry.exposition, self.tokenizers.registry.list)
         self.readiness = Readiness(self.registry, paired=settings.pd_disaggregation)
         self._recorder = TraceRecorder(Path(path)) if (path := settings.record_trace) else None
         self._tracing: Tracing | None = None
@@ -115,6 +121,9 @@ class Gateway:
             *decision_routes(self.lane.decisions, self._keys),
             explain_route(self.lane, self._keys, settings.max_payload_size),
             *control_routes(self.fleet, self._control_keys, settings.max_payload_size),
+            *tokenizer_routes(
+                self.tokenizers, self._keys, self._control_keys, settings.max_payload_size
+            ),
             *unserved_routes(self._keys, settings.max_payload_size),
         ]
         post_only = {route.path for route in RELAY_ROUTES.values()}
@@ -135,7 +144,7 @@ class Gateway:
         selector.shed_retry_after_s = shed_retry_after_s(settings)
         PolicyMetrics(
             self.telemetry.exposition,
-            lambda: selector.by_model,
+            lambda: [pair for each in (selector, *self._legs) for pair in each.by_model.items()],
             lambda model: self.telemetry.model_label(model, served=True),
         )
         return RelayLane(
@@ -169,6 +178,7 @@ class Gateway:
 
     def _leg_selector(self, settings: Settings, policy: str | None) -> Selector:
         selector = Selector(self._policy_maker(settings, policy).create, clock=self._clock)
+        selector.shed_retry_after_s = shed_retry_after_s(settings)
         self._legs.append(selector)
         return selector
 
@@ -201,7 +211,8 @@ class Gateway:
         if policy_settings(settings) != policy_settings(old):
             self._renew_policies(settings)
         self.settings = settings
-        self.lane.selector.shed_retry_after_s = shed_retry_after_s(settings)
+        for selector in (self.lane.selector, *self._legs):
+            selector.shed_retry_after_s = shed_retry_after_s(settings)
         self.lane.reconfigure(lane, retry_policy(settings))
         self.fleet.reconfigure(fleet)
         self.gate.reconfigure(limits(settings))
@@ -230,6 +241,7 @@ class Gateway:
         jobs = [
             self.lane.run(),
             self.fleet.run(static_workers(self.settings)),
+            self.tokenizers.run(),
         ]
         if self._discovery is not None:
             jobs.append(self._discovery.run())

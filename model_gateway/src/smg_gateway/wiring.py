@@ -6,6 +6,7 @@ import ssl
 from dataclasses import fields
 
 from smg_policies import PolicyConfig
+from smg_tokenizer import CacheLimits
 
 from .admission import Limits, concurrency_bound
 from .dialects import SessionKeys
@@ -17,6 +18,7 @@ from .lanes.pair_queue import PairQueueLimits
 from .selection import RetryPolicy
 from .settings import Settings
 from .settings.rules.conditions import is_disaggregated, is_discovering
+from .tokenizers import CatalogueConfig
 from .upstream import PoolLimits
 from .workers import (
     BreakerConfig,
@@ -71,6 +73,25 @@ def policy_config(settings: Settings) -> PolicyConfig:
     return PolicyConfig(
         **{name: getattr(settings, name) for name in names if hasattr(settings, name)},
         options=dict(settings.policy_options),
+    )
+
+
+def catalogue_config(settings: Settings) -> CatalogueConfig:
+    """Which tokenizer is loaded at start-up, and how its encodings are kept."""
+    source = settings.tokenizer_path or settings.model_path
+    exact, pieces = settings.tokenizer_cache_enable_l0, settings.tokenizer_cache_enable_l1
+    limits = CacheLimits(
+        exact=exact,
+        exact_max_entries=settings.tokenizer_cache_l0_max_entries,
+        exact_max_bytes=settings.tokenizer_cache_l0_max_memory,
+        pieces=pieces,
+        pieces_max_bytes=settings.tokenizer_cache_l1_max_memory,
+    )
+    return CatalogueConfig(
+        source=None if settings.disable_tokenizer_autoload else source,
+        chat_template=settings.chat_template,
+        cache=limits if exact or pieces else None,
+        max_open_loads=settings.job_queue_capacity,
     )
 
 

@@ -78,14 +78,14 @@ def test_a_secret_is_not_repeated_when_it_is_refused() -> None:
 def test_each_given_knob_without_effect_earns_one_warning() -> None:
     launch = read_launch(
         shlex.split(
-            "--max-background-responses 5 --max-background-responses 1024 --port 1 --model org/model"
+            "--max-background-responses 5 --max-background-responses 1024 --port 1 --parser symphony"
         ),
         {},
     )
 
     assert ineffective(launch.settings, launch.explicit) == [
         "--max-background-responses has no effect in this version",
-        "--model-path has no effect in this version",
+        "--parser has no effect in this version",
     ]
 
 

@@ -6,9 +6,10 @@ from .decisions import decision_routes
 from .explanation import EXPLAIN_PATH, explain_route
 from .information import information_routes
 from .probes import Readiness, probe_routes
+from .tokenizers import TOKENIZE_PATHS, tokenizer_routes
 from .unserved import UNSERVED_PATHS, unserved_routes
 
-BODY_PATHS = UNSERVED_PATHS | {EXPLAIN_PATH.encode()}
+BODY_PATHS = UNSERVED_PATHS | TOKENIZE_PATHS | {EXPLAIN_PATH.encode()}
 """Paths of these routes that take bodies of any allowed size."""
 
 __all__ = (
@@ -21,5 +22,6 @@ __all__ = (
     "information_routes",
     "probe_routes",
     "takes_control_body",
+    "tokenizer_routes",
     "unserved_routes",
 )

@@ -11,9 +11,12 @@ from .engine_commands import START_PROFILE_PATH, STOP_PROFILE_PATH, command_rout
 from .engine_metrics import engine_metrics_route
 from .loads import load_routes
 from .parsing import PARSE_PATHS, parse_routes
+from .tokenizers import TOKENIZERS_PATH
 from .workers import WORKERS_PATH, worker_routes
 
-_BODY_PATHS = PARSE_PATHS | {START_PROFILE_PATH.encode(), STOP_PROFILE_PATH.encode()}
+_BODY_PATHS = PARSE_PATHS | {
+    path.encode() for path in (START_PROFILE_PATH, STOP_PROFILE_PATH, TOKENIZERS_PATH)
+}
 
 
 def control_routes(fleet: Fleet, keys: ControlPlaneKeys, max_body_bytes: int) -> list[BaseRoute]:

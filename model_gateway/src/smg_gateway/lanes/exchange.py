@@ -327,6 +327,18 @@ class Exchange:
 
     # --- attempts ------------------------------------------------------------------------
 
+    def _refuse_or_retry(self, refusal: ErrorRecord) -> None:
+        """Nobody can have the request now."""
+        lane = self._lane
+        sheds = refusal.code == OVERLOAD_SHED_CODE
+        if sheds:
+            lane.telemetry.load_shed("dispatch" if self._tried else "selection")
+        # Where workers come and go, one may be back before the attempts are used up.
+        if not sheds and self._tried and lane.retry.retries_failure(self._attempt_number):
+            self._schedule_retry()
+        else:
+            self.refuse(refusal)
+
     def _next_attempt(self) -> None:
         self._timer = None
         lane = self._lane
@@ -335,15 +347,7 @@ class Exchange:
         selection = lane.selector.select(self.routing, workers, self._tried)
         self._attempt_number += 1
         if selection is None:
-            refusal = lane.selector.refusal(model, workers)
-            sheds = refusal.code == OVERLOAD_SHED_CODE
-            if sheds:
-                lane.telemetry.load_shed("dispatch" if self._tried else "selection")
-            # Where workers come and go, one may be back before the attempts are used up.
-            if not sheds and self._tried and lane.retry.retries_failure(self._attempt_number):
-                self._schedule_retry()
-            else:
-                self.refuse(refusal)
+            self._refuse_or_retry(lane.selector.refusal(model, workers))
             return
         decision, worker = selection.decision, selection.worker
         self._tried.append(worker)

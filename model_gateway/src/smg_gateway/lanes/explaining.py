@@ -13,7 +13,6 @@ from ..errors import ErrorRecord, model_not_found
 from ..observability.decisions import Choice, DecisionRecord
 from ..selection import PairBusy, PairRefused, Selection
 from ..workers import Worker
-from .pair import no_pair
 from .pair_plane import PairPlane
 from .reading import INLINE_BYTES, Read, read_body
 from .relay import RelayLane
@@ -110,7 +109,7 @@ def _pair_explained(
     try:
         pair = selector.preview(routing, prefills, decodes)
     except PairRefused as refused:
-        explanation.error = _foreseen(no_pair(refused.leg))
+        explanation.error = _foreseen(plane.refusal(model, refused.leg))
         return explanation
     except PairBusy as busy:
         waits = f"every {busy.leg} worker is at its limit: the request would wait"

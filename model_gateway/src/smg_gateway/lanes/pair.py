@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from smg_policies import Decision
 
 from ..dialects import RelayRoute, RequestView
-from ..errors import NO_AVAILABLE_WORKERS, ErrorRecord
+from ..errors import ErrorRecord
 from ..selection import RETRYABLE_STATUSES, Pair, PairBusy, PairRefused, Selection
 from ..upstream import UpstreamConnection, UpstreamError, UpstreamFault
 from ..workers import Worker
@@ -114,7 +113,6 @@ class PairExchange(Exchange):
 
     def _next_attempt(self) -> None:
         self._timer = None
-        lane = self._lane
         prefills, decodes = self._plane.candidates(self.routing.model)
         try:
             pair = self._plane.selector.select(self.routing, prefills, decodes, self._tried)
@@ -123,10 +121,7 @@ class PairExchange(Exchange):
             return
         except PairRefused as refused:
             self._attempt_number += 1
-            if self._tried and lane.retry.retries_failure(self._attempt_number):
-                self._schedule_retry()
-            else:
-                self.refuse(no_pair(refused.leg))
+            self._refuse_or_retry(self._plane.refusal(self.routing.model, refused.leg))
             return
         self._waiting_since = None
         self._attempt_number += 1
@@ -380,15 +375,3 @@ def _leg_error(leg: str, status: int, message: str) -> ErrorRecord:
     known = _CODES.get(status)
     code = f"{leg}_{known}" if known else f"{leg}_error"
     return ErrorRecord(status=status, code=code, message=message)
-
-
-def no_pair(leg: str) -> ErrorRecord:
-    """What a request is told for which no pair can be had; `leg` as in `PairRefused`."""
-    if leg:
-        message = f"No available servers: no usable {leg} worker"
-        return replace(NO_AVAILABLE_WORKERS, message=message)
-    return ErrorRecord(
-        status=503,
-        code="no_compatible_pd_pair",
-        message="No available servers: no prefill and decode workers that go together",
-    )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from ..errors import ErrorRecord
+from ..errors import NO_AVAILABLE_WORKERS, OVERLOAD_SHED_CODE, ErrorRecord
 from ..observability.pairs import LegState, PairTelemetry
 from ..observability.telemetry import Telemetry
 from ..selection import PairSelector, running_window
@@ -85,6 +85,16 @@ class PairPlane:
         snapshot = self._registry.snapshot
         return snapshot.leg(PREFILL).serving(model), snapshot.leg(DECODE).serving(model)
 
+    def refusal(self, model: str | None, leg: str) -> ErrorRecord:
+        """What a request is told for which no pair can be had; `leg` as in `PairRefused`."""
+        if leg:
+            selector = self.selector.prefill if leg == PREFILL else self.selector.decode
+            workers = self._registry.snapshot.leg(leg).serving(model)
+            refusal = selector.refusal(model, workers)
+            if refusal.code == OVERLOAD_SHED_CODE:
+                return refusal
+        return _no_pair(leg)
+
     def tick(self, now: float) -> None:
         """Refuse who has waited for too long; let others try, for workers come and recover."""
         self.queue.expire(now)
@@ -108,3 +118,14 @@ class PairPlane:
     def _states(self, leg: str) -> list[LegState]:
         workers = self._registry.snapshot.leg(leg).workers
         return [LegState(worker.url, worker.load, running_window(worker)) for worker in workers]
+
+
+def _no_pair(leg: str) -> ErrorRecord:
+    if leg:
+        message = f"No available servers: no usable {leg} worker"
+        return replace(NO_AVAILABLE_WORKERS, message=message)
+    return ErrorRecord(
+        status=503,
+        code="no_compatible_pd_pair",
+        message="No available servers: no prefill and decode workers that go together",
+    )

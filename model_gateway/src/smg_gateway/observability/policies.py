@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable
 
 from smg_policies import CacheAwarePolicy, ManualPolicy, Policy, StickySessions
 
-from .metrics import Exposition
+from .metrics import Cell, Exposition
 
 
 class PolicyMetrics:
     """Sizes of prefix trees, placements and tables of sticky keys.
 
-    `policies` gives the policies by the model they serve.
+    `policies` gives each policy with the model it serves; those of one model add up.
     """
 
     def __init__(
         self,
         exposition: Exposition,
-        policies: Callable[[], Mapping[str | None, Policy]],
+        policies: Callable[[], Iterable[tuple[str | None, Policy]]],
         label: Callable[[str | None], str],
     ) -> None:
         gauge = exposition.gauge
@@ -49,28 +50,34 @@ class PolicyMetrics:
     def refresh(self) -> None:
         """Read all policies."""
         entries = 0
-        held: dict[str, int] = {}
-        for model, policy in self._policies().items():
+        held: Counter[str] = Counter()
+        sizes: dict[Cell, int] = {}
+        for model, policy in self._policies():
             if isinstance(policy, ManualPolicy | StickySessions):
                 entries += policy.entries_count
-                for worker, count in policy.keys_by_worker().items():
-                    held[worker] = held.get(worker, 0) + count
+                held.update(policy.keys_by_worker())
             below = policy.policy if isinstance(policy, StickySessions) else policy
             if isinstance(below, CacheAwarePolicy):
-                self._show_prefixes(self._label(model), below)
+                self._measure(sizes, self._label(model), below)
         self._manual.set(entries)
+        for cell, size in sizes.items():
+            cell.set(size)
         for worker in self._held_before - held.keys():
             self._held.of(worker).set(0)
         for worker, count in held.items():
             self._held.of(worker).set(count)
         self._held_before |= held.keys()
 
-    def _show_prefixes(self, label: str, policy: CacheAwarePolicy) -> None:
+    def _measure(self, sizes: dict[Cell, int], label: str, policy: CacheAwarePolicy) -> None:
         texts, tokens = policy.texts.tenant_sizes(), policy.tokens.tenant_sizes()
-        self._characters.of(label).set(sum(texts.values()))
-        self._tokens.of(label).set(sum(tokens.values()))
-        self._tenants.of(label, "string").set(len(texts))
-        self._tenants.of(label, "token").set(len(tokens))
+        found = {
+            self._characters.of(label): sum(texts.values()),
+            self._tokens.of(label): sum(tokens.values()),
+            self._tenants.of(label, "string"): len(texts),
+            self._tenants.of(label, "token"): len(tokens),
+            self._blocks.of(label): len(policy.events),
+        }
         if policy.placements is not None:
-            self._placements.of(label).set(len(policy.placements))
-        self._blocks.of(label).set(len(policy.events))
+            found[self._placements.of(label)] = len(policy.placements)
+        for cell, size in found.items():
+            sizes[cell] = sizes.get(cell, 0) + size

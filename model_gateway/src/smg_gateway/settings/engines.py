@@ -166,26 +166,22 @@ class EngineSettings:
         None,
         "--model-path",
         "--model",
-        status=Status.TUNING,
         help="Model, by Hugging Face id or local path, whose tokenizer is used.",
     )
     tokenizer_path: str | None = _TOKENIZER.setting(
         None,
         "--tokenizer-path",
-        status=Status.TUNING,
         help="Tokenizer to use in place of the model's.",
     )
     chat_template: str | None = _TOKENIZER.setting(
         None,
         "--chat-template",
-        status=Status.TUNING,
         help="File with the chat template to use in place of the model's.",
     )
     disable_tokenizer_autoload: bool = _TOKENIZER.setting(
         False,
         "--disable-tokenizer-autoload",
         shape=FLAG,
-        status=Status.TUNING,
         help="Load no tokenizer at start-up or when a worker registers.",
     )
     parser: str = _TOKENIZER.setting(
@@ -199,35 +195,30 @@ class EngineSettings:
         False,
         "--tokenizer-cache-enable-l0",
         shape=FLAG,
-        status=Status.TUNING,
         help="Remember the tokens of whole texts.",
     )
     tokenizer_cache_l0_max_entries: int = _TOKENIZER.setting(
         10000,
         "--tokenizer-cache-l0-max-entries",
         shape=U64,
-        status=Status.TUNING,
         help="Texts that the whole-text cache holds.",
     )
     tokenizer_cache_enable_l1: bool = _TOKENIZER.setting(
         False,
         "--tokenizer-cache-enable-l1",
         shape=FLAG,
-        status=Status.TUNING,
         help="Remember the tokens of beginnings of texts.",
     )
     tokenizer_cache_l0_max_memory: int = _TOKENIZER.setting(
         268435456,
         "--tokenizer-cache-l0-max-memory",
         shape=U64,
-        status=Status.TUNING,
         help="Bytes that the whole-text cache holds.",
     )
     tokenizer_cache_l1_max_memory: int = _TOKENIZER.setting(
         52428800,
         "--tokenizer-cache-l1-max-memory",
         shape=U64,
-        status=Status.TUNING,
         help="Bytes that the cache of beginnings holds.",
     )
 

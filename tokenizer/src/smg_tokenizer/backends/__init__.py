@@ -1,0 +1,1 @@
+"""The libraries that do the work, each behind the same interface."""
