@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import time
 from collections.abc import Callable
 from random import Random
@@ -223,6 +224,12 @@ async def main() -> None:
     empty = measure(bench.stream(request(small), 0), repeat)
     full = measure(bench.stream(request(small), 1000), repeat)
     row("stream: one chunk", (full - empty) / 1000)
+    configure_logging(LogFilter.parse("", "info"), as_json=False, stream=io.StringIO())
+    logged = Bench("round_robin")
+    lines = measure(logged.plain(request(small)), repeat)
+    configure_logging(LogFilter.parse("", "warn"), as_json=False)
+    silent = Bench("round_robin")
+    row("access log: one line", lines - measure(silent.plain(request(small)), repeat))
 
 
 if __name__ == "__main__":

@@ -40,20 +40,25 @@ class AccessLog:
             "duration_ms": round(duration_s * 1e3, 3),
             "request_id": request_id,
         }
-        optional = {
-            "error_code": error_code or None,
-            "worker": worker,
-            "model": model,
-            "attempts": attempts,
-            "stream": stream,
-        }
-        fields.update((key, value) for key, value in optional.items() if value is not None)
-        self._log.info("request", **fields)
+        if error_code:
+            fields["error_code"] = error_code
+        if worker is not None:
+            fields["worker"] = worker
+        if model is not None:
+            fields["model"] = model
+        if attempts is not None:
+            fields["attempts"] = attempts
+        if stream is not None:
+            fields["stream"] = stream
+        self._logger().info("request", **fields)
 
     def enabled(self) -> bool:
         """Whether lines are written at all."""
+        return bool(self._logger().is_enabled_for(INFO))
+
+    def _logger(self) -> FilteringBoundLogger:
         bound = self._bound
         if bound is None:
             # Not before the first request: by then the program has set up its logs.
             bound = self._bound = self._log.bind()
-        return bool(bound.is_enabled_for(INFO))
+        return bound

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TextIO
 import structlog
 
 from ..settings import LogFilter
+from .lines import JsonLines, TextLines, Timestamps
 
 __all__ = ("LogControl", "LogFilter", "Output", "configure_logging", "get_logger")
 
@@ -110,13 +111,15 @@ def configure_logging(
     shows_colors = stream.isatty() if colors is None else colors
     processors: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        Timestamps(),
         structlog.processors.format_exc_info,
     ]
     if as_json:
-        processors.append(structlog.processors.JSONRenderer())
+        processors.append(JsonLines())
+    elif shows_colors:
+        processors.append(structlog.dev.ConsoleRenderer())
     else:
-        processors.append(structlog.dev.ConsoleRenderer(colors=shows_colors))
+        processors.append(TextLines())
     processors.append(control.mask)  # type: ignore[arg-type]
     structlog.configure(
         processors=processors,
