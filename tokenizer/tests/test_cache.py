@@ -191,3 +191,12 @@ def test_everything_else_is_the_inner_tokenizers(load: Load) -> None:
     assert cached.chat_renderer is inner.chat_renderer
     messages = [{"role": "user", "content": "hi"}]
     assert cached.apply_chat_template(messages) == inner.apply_chat_template(messages)
+
+
+def test_texts_that_differ_where_no_sample_looks_are_told_apart(load: Load) -> None:
+    tokenizer = load("chatml")
+    cached = CachedTokenizer(tokenizer)
+    base = "word " * 400
+    for place in range(0, len(base), 7):
+        text = f"{base[:place]}X{base[place + 1 :]}"
+        assert cached.encode(text) == tokenizer.encode(text)

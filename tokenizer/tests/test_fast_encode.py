@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ def test_a_family_runs_on_the_fast_engine_with_equal_ids(name: str, family: Load
     equal()
 
 
-@pytest.mark.parametrize("name", BYTE_LEVEL)
+@pytest.mark.parametrize("name", ["qwen3", "llama3", "deepseek_v3", "gptoss", "claude"])
 def test_every_assigned_character_has_equal_ids_in_company(name: str, family: Load) -> None:
     tokenizer = family(name)
     library = Library.from_file(str(family_folder(name) / "tokenizer.json"))
@@ -83,6 +83,25 @@ def test_a_plain_vocabulary_is_converted(tmp_path: Path) -> None:
     tokenizer = loaded(tmp_path, lambda layout: None)
     assert tokenizer.encode_path == "tiktoken"
     assert tokenizer.encode("hello<s>").ids == (259, 263)
+
+
+def whole_words(layout: dict[str, Any], vocab_only: Sequence[str] = ()) -> None:
+    layout["model"]["ignore_merges"] = True
+    for token in vocab_only:
+        layout["model"]["vocab"][token] = 900 + len(token)
+
+
+def test_a_vocabulary_that_takes_whole_words_is_converted(tmp_path: Path) -> None:
+    tokenizer = loaded(tmp_path, whole_words)
+    assert tokenizer.encode_path == "tiktoken"
+    assert tokenizer.encode("hello").ids == (259,)
+
+
+def test_whole_words_that_merges_cannot_make_are_left_to_the_library(tmp_path: Path) -> None:
+    tokenizer = loaded(tmp_path, lambda layout: whole_words(layout, ["hex"]))
+    assert tokenizer.encode_path == "tokenizers"
+    assert tokenizer.encode("hex").ids == (903,)
+    assert tokenizer.encode("hexa").ids == (256, 120, 97)
 
 
 DECLINED: dict[str, Callable[[dict[str, Any]], object]] = {

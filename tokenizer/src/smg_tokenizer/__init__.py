@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from .bundle import BundleChunk, BundleReader, load_bundle, read_bundle, unpack_bundle
 from .cache import CachedTokenizer, CacheLimits, CacheStatistics
+from .chat_encoding import encode_chat
 from .decoding import DecodeStream
 from .end_tokens import eos_token_ids
 from .errors import (
@@ -66,6 +67,7 @@ __all__ = (
     "TokenizerRegistry",
     "create_tokenizer",
     "download_tokenizer",
+    "encode_chat",
     "eos_token_ids",
     "load_bundle",
     "load_chat_renderer",

@@ -8,15 +8,20 @@ sequences and the caches cost. Templates are set beside transformers where that 
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import cycle
+from math import isnan
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from .backends.base import BaseTokenizer
 from .cache import CachedTokenizer, CacheLimits
 from .factory import load_path
-from .renderers.contract import RenderOptions
 from .stops import StopSequenceDecoder, StopSequences
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as Library
 
 PROMPT_BYTES: Final = 8192
 CHAT_TURNS: Final = 20
@@ -75,7 +80,6 @@ def measure(folder: Path, rounds: int) -> Iterator[Measurement]:
     yield from _encoding(tokenizer, folder, rounds)
     yield from _decoding(tokenizer, folder, rounds)
     yield from _caches(tokenizer, rounds)
-    yield from _templates(tokenizer, folder, rounds)
 
 
 def _encoding(tokenizer: BaseTokenizer, folder: Path, rounds: int) -> Iterator[Measurement]:
@@ -88,8 +92,8 @@ def _encoding(tokenizer: BaseTokenizer, folder: Path, rounds: int) -> Iterator[M
             raise AssertionError(f"ids differ on {name}")
         yield Measurement(
             f"encode 8 KiB {name} ({tokenizer.encode_path}) | tokenizers' encode",
-            best_us(lambda text=text: tokenizer.encode(text), rounds=rounds),  # type: ignore[misc]
-            best_us(lambda text=text: library.encode(text).ids, rounds=rounds),  # type: ignore[misc]
+            best_us(partial(tokenizer.encode, text), rounds=rounds),
+            best_us(partial(_library_ids, library, text), rounds=rounds),
         )
     text = texts()["mixed"]
     yield Measurement(
@@ -97,6 +101,10 @@ def _encoding(tokenizer: BaseTokenizer, folder: Path, rounds: int) -> Iterator[M
         best_us(lambda: tokenizer.encode(text), rounds=rounds),
         best_us(lambda: library.encode_batch_fast([text])[0].ids, rounds=rounds),
     )
+
+
+def _library_ids(library: "Library", text: str) -> list[int]:
+    return library.encode(text, add_special_tokens=False).ids
 
 
 def _decoding(tokenizer: BaseTokenizer, folder: Path, rounds: int) -> Iterator[Measurement]:
@@ -138,16 +146,15 @@ def _decoding(tokenizer: BaseTokenizer, folder: Path, rounds: int) -> Iterator[M
 
 
 def _caches(tokenizer: BaseTokenizer, rounds: int) -> Iterator[Measurement]:
-    text = texts()["mixed"]
     cached = CachedTokenizer(tokenizer)
-    cached.encode(text)
-    # Texts that come off the wire are new objects, whose hashes nobody knows yet.
-    copies = iter([text.encode().decode() for _ in range((rounds + 1) * 50)])
-    yield Measurement(
-        "L0 hit on 8 KiB",
-        best_us(lambda: cached.encode(next(copies)), rounds=rounds, calls=49),
-    )
-    mark = next(iter(sorted(tokenizer.special_tokens.texts())), None)
+    for name in ("prose", "mixed"):
+        text = texts()[name]
+        cached.encode(text)
+        # Texts that come off the wire are new objects.
+        copies = cycle([text.encode().decode() for _ in range(16)])
+        hit_us = best_us(partial(_next_hit, cached, copies), rounds=rounds, calls=50)
+        yield Measurement(f"L0 hit on 8 KiB of {name}", hit_us)
+    mark = next(iter(tokenizer.special_tokens.additional), None)
     if mark is None or tokenizer.segmenter is None:
         return
     turn = f"{mark}{_PROSE}{_CODE}"
@@ -168,53 +175,23 @@ def _caches(tokenizer: BaseTokenizer, rounds: int) -> Iterator[Measurement]:
     )
 
 
-def _templates(tokenizer: BaseTokenizer, folder: Path, rounds: int) -> Iterator[Measurement]:
-    if tokenizer.chat_renderer is None:
-        return
-    messages: list[dict[str, object]] = [
-        {"role": ("user", "assistant")[place % 2], "content": f"{place}: {_PROSE}"}
-        for place in range(CHAT_TURNS)
-    ]
-    tools = [_tool(place) for place in range(5)]
-    options = RenderOptions(tools=tools)
-    own_us = best_us(lambda: tokenizer.apply_chat_template(messages, options), rounds=rounds)
-    yield Measurement(
-        "render 20 messages and 5 tools | transformers' apply_chat_template",
-        own_us,
-        _transformers_us(folder, messages, tools, rounds),
-    )
+def _next_hit(cached: CachedTokenizer, copies: Iterator[str]) -> None:
+    cached.encode(next(copies))
 
 
-def _tool(place: int) -> dict[str, object]:
-    city = {"type": "string", "description": "Where, by name."}
-    days = {"type": "integer", "minimum": 1}
-    parameters = {"type": "object", "properties": {"city": city, "days": days}}
-    function = {"name": f"tool_{place}", "description": _PROSE, "parameters": parameters}
-    return {"type": "function", "function": function}
-
-
-def _transformers_us(
-    folder: Path, messages: Sequence[object], tools: Sequence[object], rounds: int
-) -> float | None:
-    try:
-        from transformers import AutoTokenizer
-    except ImportError:
-        return None
-    other = AutoTokenizer.from_pretrained(str(folder))
-    return best_us(
-        lambda: other.apply_chat_template(
-            messages, tools=tools, tokenize=False, add_generation_prompt=True
-        ),
-        rounds=rounds,
-    )
-
-
-def report(folder: Path, rounds: int) -> Iterator[str]:
-    """A tokenizer's table, line by line."""
-    yield f"{folder.name}"
-    for what, us, other_us in measure(folder, rounds):
+def report(title: str, measurements: Iterable[Measurement]) -> Iterator[str]:
+    """One table, line by line."""
+    yield title
+    for what, us, other_us in measurements:
         times = "" if other_us is None else f" {other_us:>12,.2f} {other_us / us:>7.1f}x"
         yield f"  {what:<78} {us:>12,.2f}{times}"
+
+
+def _rendering() -> Iterator[Measurement]:
+    from .templates.bench import measure as measure_templates
+
+    for what, us, other_us in measure_templates():
+        yield Measurement(f"{what} | transformers", us, None if isnan(other_us) else other_us)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -223,8 +200,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folders", nargs="+", type=Path, help="folders with a tokenizer.json")
     parser.add_argument("--rounds", type=int, default=20, help="rounds, of which the best counts")
     options = parser.parse_args(arguments)
-    for folder in options.folders:
-        for line in report(folder, options.rounds):
+    tables = [(folder.name, measure(folder, options.rounds)) for folder in options.folders]
+    for title, measurements in [*tables, ("templates", _rendering())]:
+        for line in report(title, measurements):
             print(line, flush=True)
     return 0
 

@@ -92,7 +92,16 @@ class ByteStream(DecodeStream):
 class RunStream(DecodeStream):
     """For SentencePiece-style vocabularies: text tokens, and byte tokens that come in runs."""
 
-    __slots__ = ("_bytes", "_lead", "_lead_char", "_lead_now", "_run", "_texts", "_unknown")
+    __slots__ = (
+        "_bytes",
+        "_lead",
+        "_lead_char",
+        "_lead_now",
+        "_limit_bytes",
+        "_run",
+        "_texts",
+        "_unknown",
+    )
 
     def __init__(
         self,
@@ -101,13 +110,16 @@ class RunStream(DecodeStream):
         unknown: Unknown,
         lead_char: str,
         lead: int,
+        limit_bytes: int | None = BYTE_RUN_LIMIT_BYTES,
     ) -> None:
-        """`lead` is how many `lead_char` are taken off the start of the whole text."""
+        """`lead` is how many `lead_char` are taken off the start of the whole text. Runs longer
+        than `limit_bytes` are not held as a whole; None for no limit."""
         self._texts = texts
         self._bytes = byte_tokens
         self._unknown = unknown
         self._lead_char = lead_char
         self._lead = self._lead_now = lead
+        self._limit_bytes = limit_bytes
         self._run = bytearray()
 
     def push(self, token_id: int) -> str:
@@ -117,7 +129,7 @@ class RunStream(DecodeStream):
             if byte is None:
                 return self._unknown(token_id)
             self._run.append(byte)
-            if len(self._run) <= BYTE_RUN_LIMIT_BYTES:
+            if self._limit_bytes is None or len(self._run) <= self._limit_bytes:
                 return ""
             text = self._release()
         elif self._run and text:

@@ -5,6 +5,7 @@ from typing import Final, Protocol, cast
 
 from .byte_alphabet import token_bytes
 from .decoding import (
+    BYTE_RUN_LIMIT_BYTES,
     ByteStream,
     DecodeStream,
     PlacedStream,
@@ -18,10 +19,14 @@ _META: Final = "\u2581"
 
 
 class DecodingTable(Protocol):
-    """Makes streams for one vocabulary."""
+    """Decodes ids of one vocabulary."""
 
     def stream(self, skip_special_tokens: bool) -> DecodeStream:
         """A new stream, with or without the special tokens."""
+        ...
+
+    def decode(self, ids: Sequence[int], skip_special_tokens: bool) -> str:
+        """The text of all of `ids`."""
         ...
 
 
@@ -70,8 +75,17 @@ class RunTable:
         self._lead = lead
 
     def stream(self, skip_special_tokens: bool) -> DecodeStream:
+        return self._new(skip_special_tokens, BYTE_RUN_LIMIT_BYTES)
+
+    def decode(self, ids: Sequence[int], skip_special_tokens: bool) -> str:
+        """The text of all of `ids`."""
+        stream = self._new(skip_special_tokens, None)
+        return stream.feed(ids) + stream.finish()
+
+    def _new(self, skip_special_tokens: bool, limit_bytes: int | None) -> RunStream:
         texts = self._plain_texts if skip_special_tokens else self._texts
-        return RunStream(texts, self._bytes, refuse_negative, self._lead_char, self._lead)
+        lead_char, lead = self._lead_char, self._lead
+        return RunStream(texts, self._bytes, refuse_negative, lead_char, lead, limit_bytes)
 
 
 class PlacedTable:
@@ -88,6 +102,10 @@ class PlacedTable:
         skipped = self._skipped if skip_special_tokens else frozenset[int]()
         return PlacedStream(self._first, self._later, skipped, refuse_negative)
 
+    def decode(self, ids: Sequence[int], skip_special_tokens: bool) -> str:
+        """The text of all of `ids`."""
+        return self.stream(skip_special_tokens).feed(ids)
+
 
 class WindowTable:
     """Any vocabulary, decoded by its own library."""
@@ -97,6 +115,10 @@ class WindowTable:
 
     def stream(self, skip_special_tokens: bool) -> DecodeStream:
         return WindowStream(lambda ids: self._decode(ids, skip_special_tokens))
+
+    def decode(self, ids: Sequence[int], skip_special_tokens: bool) -> str:
+        """The text of all of `ids`."""
+        return self._decode(ids, skip_special_tokens)
 
 
 def decoding_table(

@@ -5,13 +5,14 @@ A tokenizer.json is converted when it loads. The conversion is taken only if it 
 * merges are listed in the order of the ids they make, so that both engines prefer the same pair;
 * every mergeable token, spelled alone, is made by the merges. The engine joins any two neighbours
   whose joint bytes are a token, whether or not the merges list that pair; the first time it did
-  so against the list, the token would be one that the merges cannot make alone;
+  so against the list, the token would be one that the merges cannot make alone. (Or the merges
+  list every pair of tokens that makes a token: then there is nothing to join against the list.)
 * a probe corpus is encoded equally by both.
 """
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 from .byte_alphabet import token_bytes
@@ -69,6 +70,10 @@ class RankEncoder:
         Raises TextDeclined if the text would have to be normalized, or is more than the engine's
         regular expressions can bear.
         """
+        return self.encode_between(text, self.segmenter)
+
+    def encode_between(self, text: str, segmenter: Segmenter) -> list[int]:
+        """`encode` with other added tokens than the vocabulary's."""
         if self.normal_form is not None and not (
             text.isascii() or unicodedata.is_normalized(self.normal_form, text)
         ):
@@ -77,7 +82,7 @@ class RankEncoder:
             raise TextDeclined("piece_declined")
         ids: list[int] = []
         try:
-            for piece, token_id in self.segmenter.split(text):
+            for piece, token_id in segmenter.split(text):
                 if token_id is None:
                     ids += self._encode_ordinary(piece)
                 else:
@@ -150,17 +155,22 @@ def _normal_form(normalizer: object) -> NormalForm | None:
 
 def _ranks(model: Mapping[str, object], tokenizer: "HuggingFaceTokenizer") -> dict[bytes, int]:
     """Bytes to rank of every token that can come out of the merges, which is also its id."""
-    vocab = cast(Mapping[str, int], model.get("vocab"))
-    mergeable = _check_merge_order(vocab, cast(Sequence[object], model.get("merges") or ()))
+    vocab = cast(dict[str, int], model.get("vocab"))
+    merges = [_halves(merge) for merge in cast(Sequence[object], model.get("merges") or ())]
+    mergeable = _check_merge_order(vocab, merges)
     whole_words = bool(model.get("ignore_merges"))
-    tokenize = tokenizer.model.tokenize
+    tokenize = None
+    if not whole_words:
+        tokenize = tokenizer.model.tokenize
+    elif not _lists_every_split(vocab, merges):
+        tokenize = _without_whole_words(vocab, merges)
     ranks: dict[bytes, int] = {}
     for token, token_id in vocab.items():
         raw = token_bytes(token)
         if raw is None:
             continue
-        if len(raw) > 1 and not whole_words:
-            if token_id not in mergeable:
+        if len(raw) > 1 and tokenize is not None:
+            if token_id not in mergeable and not whole_words:
                 continue
             if len(tokenize(token)) != 1:
                 raise ConversionDeclined(f"token {token_id} cannot be made by its merges")
@@ -170,18 +180,43 @@ def _ranks(model: Mapping[str, object], tokenizer: "HuggingFaceTokenizer") -> di
     return ranks
 
 
-def _check_merge_order(vocab: Mapping[str, int], merges: Sequence[object]) -> set[int]:
+def _halves(merge: object) -> tuple[str, str]:
+    """A merge, written as a pair or as one text with a space."""
+    left, right = merge.split(" ", 1) if isinstance(merge, str) else cast(list[str], merge)
+    return left, right
+
+
+def _check_merge_order(vocab: Mapping[str, int], merges: Sequence[tuple[str, str]]) -> set[int]:
     """The ids that merges make. Raises ConversionDeclined unless they are made in ascending order."""
     made: set[int] = set()
     last = -1
-    for merge in merges:
-        left, right = merge.split(" ", 1) if isinstance(merge, str) else cast(list[str], merge)
+    for left, right in merges:
         token_id = vocab.get(left + right, -1)
         if token_id < last:
             raise ConversionDeclined("merge order differs from rank order")
         last = token_id
         made.add(token_id)
     return made
+
+
+def _lists_every_split(vocab: Mapping[str, int], merges: Sequence[tuple[str, str]]) -> bool:
+    """Whether any two tokens whose joint text is a token are listed: then the engine can join no
+    others. A loaded merge has tokens on both sides, so it is enough to count."""
+    splits = sum(
+        token[:end] in vocab and token[end:] in vocab
+        for token in vocab
+        for end in range(1, len(token))
+    )
+    return splits == len(set(merges))
+
+
+def _without_whole_words(
+    vocab: dict[str, int], merges: list[tuple[str, str]]
+) -> Callable[[str], Sequence[object]]:
+    """The merges alone, of a model that takes words it knows as a whole."""
+    from tokenizers.models import BPE
+
+    return BPE(vocab=vocab, merges=merges).tokenize
 
 
 def _added_token_probe(added: Sequence[AddedToken]) -> list[str]:

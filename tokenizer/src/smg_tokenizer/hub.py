@@ -92,7 +92,7 @@ def _optional(hub: HubClient, repository: str, name: str) -> None:
     try:
         hub.download(repository, name)
     # Only end tokens and renderers are told apart by these; without them loading goes on.
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         _LOG.info("%s of %s could not be had: %s", name, repository, error)
 
 

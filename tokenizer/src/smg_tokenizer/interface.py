@@ -96,6 +96,10 @@ class Tokenizer(Protocol):
         """
         ...
 
+    def encode_ordinary(self, text: str) -> Encoding:
+        """The ids of `text` in which no special token is looked for, whatever it spells."""
+        ...
+
     def encode_batch(
         self, texts: Iterable[str], *, add_special_tokens: bool = False
     ) -> list[Encoding]:

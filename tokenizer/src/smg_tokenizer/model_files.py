@@ -1,7 +1,7 @@
 """The JSON files beside a tokenizer, and the special tokens they name."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -76,14 +76,16 @@ def token_text(value: object) -> str | None:
 
 
 def vocabulary_special_tokens(
-    config: Mapping[str, object], vocab: Mapping[str, int], additional: Iterable[str]
+    config: Mapping[str, object],
+    token_to_id: Callable[[str], int | None],
+    additional: Iterable[str],
 ) -> SpecialTokens:
     """Special tokens for tokenizer.json: those configured, else the usual ones it has."""
     found: dict[str, str] = {}
     for name, texts in _USUAL_TEXTS.items():
         text = token_text(config.get(name)) if name in _CONFIGURED else None
         if text is None:
-            text = next((usual for usual in texts if usual in vocab), None)
+            text = next((usual for usual in texts if token_to_id(usual) is not None), None)
         if text is not None:
             found[name] = text
     return SpecialTokens(**found, additional=tuple(additional))

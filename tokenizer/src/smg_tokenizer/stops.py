@@ -36,8 +36,10 @@ class StopSequenceDecoder:
     __slots__ = (
         "_hidden_ids",
         "_jail",
+        "_last_chars",
         "_longest_bytes",
         "_min_tokens",
+        "_push",
         "_skip_special_tokens",
         "_stop_ids",
         "_stops",
@@ -56,6 +58,7 @@ class StopSequenceDecoder:
         self._stream: DecodeStream = tokenizer.decode_stream(
             skip_special_tokens=skip_special_tokens
         )
+        self._push = self._stream.push
         self._tokenizer = tokenizer
         self._skip_special_tokens = skip_special_tokens
         self._hidden_ids = stops.hidden_ids
@@ -63,6 +66,8 @@ class StopSequenceDecoder:
         marked = [(text, False) for text in stops.hidden_texts]
         marked += [(text, True) for text in stops.visible_texts]
         self._stops = tuple((text, len(text), visible) for text, visible in marked if text)
+        self._last_chars = frozenset(text[-1] for text, _, _ in self._stops)
+        # The jail: as many bytes as the longest stop string has stay back.
         self._longest_bytes = max((len(text.encode()) for text, _, _ in self._stops), default=0)
         self._min_tokens = stops.min_tokens
         self._token_count = 0
@@ -89,17 +94,26 @@ class StopSequenceDecoder:
         checked = self._token_count > self._min_tokens
         if checked and token_id in self._stop_ids:
             return self._stop_at_token(token_id)
-        text = self._stream.push(token_id)
+        text = self._push(token_id)
         if not text:
             return None
         if not self._stops:
             return text
-        before, jail = len(self._jail), self._jail + text
-        if checked:
+        before = len(self._jail)
+        jail = self._jail + text
+        # A stop that ends in this text has its last character there.
+        if checked and not self._last_chars.isdisjoint(text):
             match = self._first_match(jail, before)
             if match is not None:
                 return self._stop_at_text(jail, *match)
-        return self._let_out(jail)
+        cut = len(jail) - self._longest_bytes
+        if not jail.isascii():
+            cut = _chars_before(jail, self._longest_bytes)
+        if cut <= 0:
+            self._jail = jail
+            return None
+        self._jail = jail[cut:]
+        return jail[:cut]
 
     def feed(self, ids: Iterable[int]) -> str | None:
         """`push` for several ids, joined, up to a stop; None if no text became certain."""
@@ -157,18 +171,6 @@ class StopSequenceDecoder:
             if best is None or end < best[1] or (end == best[1] and begin < best[0]):
                 best = (begin, end, visible)
         return best
-
-    def _let_out(self, jail: str) -> str | None:
-        """Keep as many bytes as the longest stop string has, give out what stands before them."""
-        if jail.isascii():
-            cut = len(jail) - self._longest_bytes
-        else:
-            cut = _chars_before(jail, self._longest_bytes)
-        if cut <= 0:
-            self._jail = jail
-            return None
-        self._jail = jail[cut:]
-        return jail[:cut]
 
 
 def _chars_before(text: str, tail_bytes: int) -> int:

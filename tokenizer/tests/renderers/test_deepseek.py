@@ -221,7 +221,7 @@ class TestV41:
 
 
 @pytest.mark.parametrize("renderer", [V32, V4, V41])
-def test_what_users_write_is_never_markup(renderer: SegmentRenderer) -> None:
+def test_what_users_write_is_never_control(renderer: SegmentRenderer) -> None:
     forged = f"x{EOS}y"
     messages = [
         say("system", forged),
@@ -230,7 +230,7 @@ def test_what_users_write_is_never_markup(renderer: SegmentRenderer) -> None:
         say("tool", forged, tool_call_id="a"),
     ]
     segments = renderer.render_segments(messages, RenderOptions(tools=[TOOL]))
-    assert not any(forged in segment.text for segment in segments if segment.is_markup)
+    assert not any(forged in segment.text for segment in segments if segment.is_control)
     assert sum(segment.text.count(forged) for segment in segments) == 7
 
 

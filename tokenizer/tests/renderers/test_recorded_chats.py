@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -26,6 +27,7 @@ MODELS: Mapping[str, Any] = json.loads((DATA / "models.json").read_text("utf-8")
 LINES = (DATA / "chats.jsonl").read_text("utf-8").splitlines()
 CASES: list[dict[str, Any]] = [json.loads(line) for line in LINES]
 CHATS = [pytest.param(case, id=case["id"]) for case in CASES]
+RENDERED = [pytest.param(case, id=case["id"]) for case in CASES if "prompt" in case]
 WRITTEN_BY_CODE = [
     pytest.param(case, id=case["id"])
     for case in CASES
@@ -87,5 +89,29 @@ def test_its_segments_are_the_same_prompt(case: dict[str, Any], tmp_path: Path) 
     messages = prepare_messages(request["messages"], renderer)
     segments = renderer.render_segments(messages, options_of(request, renderer))
     assert "".join(segment.text for segment in segments) == case["prompt"]
-    kinds = [segment.is_markup for segment in segments]
+    kinds = [segment.is_control for segment in segments]
     assert all(one is not other for one, other in pairwise(kinds))
+
+
+def tokens_of(text: str, special: list[str]) -> int:
+    """How many tokens a text has where all but special tokens are bytes."""
+    written = re.findall("|".join(map(re.escape, special)), text)
+    return len(text.encode()) - sum(len(token.encode()) - 1 for token in written)
+
+
+@pytest.mark.parametrize("case", RENDERED)
+def test_its_prompt_has_the_recorded_number_of_tokens(case: dict[str, Any], tmp_path: Path) -> None:
+    renderer = renderer_of(case["model"], tmp_path)
+    special = MODELS[case["model"]]["special"]
+    if not renderer.preparation.ordinary_text:
+        assert tokens_of(case["prompt"], special) == case["tokens"]
+        return
+    messages = prepare_messages(case["request"]["messages"], renderer)
+    segments = cast(SegmentRenderer, renderer).render_segments(
+        messages, options_of(case["request"], renderer)
+    )
+    counts = [
+        tokens_of(segment.text, special) if segment.is_control else len(segment.text.encode())
+        for segment in segments
+    ]
+    assert sum(counts) == case["tokens"]

@@ -7,7 +7,7 @@ from smg_tokenizer.errors import RenderingFailed, TemplateInvalid
 from smg_tokenizer.templates import ChatTemplate, RenderLimits, RenderOptions
 
 LIMITS = RenderLimits(
-    steps=200_000, cpu_s=2, text_chars=1 << 20, items=1 << 16, weight=1 << 20, total_chars=1 << 24
+    steps=200_000, cpu_s=1, text_chars=1 << 20, items=1 << 16, weight=1 << 20, total_chars=1 << 24
 )
 DOUBLING = "{% set ns = namespace(v=START) %}{% for i in range(90) %}{% set ns.v = STEP %}{% endfor %}{{ ns.v }}"
 ENDLESS = {
@@ -18,6 +18,14 @@ ENDLESS = {
     "recursive loop": "{% for i in [1, 2] recursive %}{{ loop([1, 2]) }}{% endfor %}",
     "recursive block": "{% block a %}{{ self.a() }}{% endblock %}",
     "slow comparisons": "{% set t = 'a' * 1000000 %}{% for i in range(99999) %}{% for j in range(99999) %}{% if 'b' in t %}{% endif %}{% endfor %}{% endfor %}",
+}
+ENDLESS |= {
+    "comparing lists": "{% set a = range(60000) | list %}{% set b = range(60000) | list %}"
+    + "{% set x = (a == b) %}" * 3000,
+    "searching lists": "{{ range(60000) | select('in', range(60000) | list) | list }}",
+    "searching in line": "{% set a = range(60000) | list %}" + "{% set x = -1 in a %}" * 3000,
+    "printing in line": "{% set a = range(60000) | list %}" + "{{ a }}" * 3000,
+    "counting": "{% set a = range(60000) | list %}" + "{% set x = a.count(-1) %}" * 3000,
 }
 HUGE = {
     "repeated text": "{{ 'a' * 10**9 }}",
@@ -69,6 +77,14 @@ HUGE = {
     "kept slices": "{% set t = 'a' * 999999 %}{% set ns = namespace(l=[]) %}{% for i in range(9999) %}{% set ns.l = ns.l + [t[1:]] %}{% endfor %}",
     "kept printouts": "{% set l = range(60000) | list %}{% for i in range(9999) %}{{ l }}{% endfor %}",
     "slow filter": "{{ ('<a' * 99999) | striptags }}",
+    "marked text": "{{ ('a' | e).center(10**9) }}",
+    "marked tags": "{{ ('<a' * 99999 | e).striptags() }}",
+    "named twice": "{{ '%(a)s' * 9999 % {'a': 'b' * 9999} }}",
+    "named twice in a filter": "{{ '%(a)s' * 9999 | format(a='b' * 9999) }}",
+    "deep indents": "{% set ns = namespace(v=[1] * 999) %}{% for i in range(90) %}"
+    "{% set ns.v = [ns.v] %}{% endfor %}{{ ns.v | tojson(indent=99) }}",
+    "digits of another base": "{{ ('f' * 9999) | int(base=16) }}",
+    "slow encoding": "{{ ('é' * 9999).encode('punycode') }}",
     "translation": "{{ ('a' * 9999).translate({97: 'b' * 9999}) }}",
 }
 PRYING = {
@@ -78,6 +94,8 @@ PRYING = {
     "class by map": "{{ (['a'] | map(attribute='__class__') | first).__mro__ }}",
     "class by format": "{{ '{0.__class__.__mro__}'.format('a') }}",
     "class by format map": "{{ '{a.__class__.__mro__}'.format_map({'a': ''}) }}",
+    "class by marked format": "{{ ('{0.__class__.__mro__}' | e).format('a') }}",
+    "class by marked format map": "{{ ('{a.__class__.__mro__}' | e).format_map({'a': ''}) }}",
     "globals": "{{ raise_exception.__globals__.os }}",
     "globals of a class": "{{ cycler.__init__.__globals__.os }}",
     "globals of a macro": "{% macro m() %}{% endmacro %}{{ m._func.__globals__ }}",

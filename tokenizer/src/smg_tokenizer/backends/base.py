@@ -47,6 +47,9 @@ class BaseTokenizer(ABC):
     @abstractmethod
     def encode(self, text: str, *, add_special_tokens: bool = False) -> Encoding: ...
 
+    @abstractmethod
+    def encode_ordinary(self, text: str) -> Encoding: ...
+
     def encode_batch(
         self, texts: Iterable[str], *, add_special_tokens: bool = False
     ) -> list[Encoding]:

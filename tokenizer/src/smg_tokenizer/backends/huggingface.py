@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from ..decoding import DecodeStream
-from ..detokenizing import ByteTable, decoding_table
+from ..detokenizing import decoding_table
 from ..errors import TokenIdInvalid, TokenizerInvalid
 from ..fast_encode import ConversionDeclined, RankEncoder, TextDeclined, atomic_segmenter, convert
 from ..interface import EncodePath, Encoding
@@ -22,7 +22,7 @@ from ..model_files import (
     vocabulary_special_tokens,
 )
 from ..probe import corpus
-from ..segments import AddedToken
+from ..segments import AddedToken, Segmenter
 from .base import BaseTokenizer, without_surrogates
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class HuggingFaceTokenizer(BaseTokenizer):
         special = [token for token in added if token.special]
         super().__init__(
             special_tokens=vocabulary_special_tokens(
-                config, self._vocab, (token.text for token in special)
+                config, self._vocab.get, (token.text for token in special)
             ),
             eos_token_ids=eos_token_ids,
             segmenter=atomic_segmenter(layout, added, _plain(library)),
@@ -66,6 +66,10 @@ class HuggingFaceTokenizer(BaseTokenizer):
             layout.get("decoder"), self._tokens, self._skipped, self._library_decode
         )
         self._prefix, self._suffix = _surroundings(library)
+        self._plain_added = Segmenter({
+            token.text: token.id for token in added if not token.special
+        })
+        self._plain_library: Library | None = None
         self._fallbacks: Counter[str] = Counter()
         self._counting = threading.Lock()
         self._fast = self._convert(layout, added) if fast else None
@@ -114,6 +118,32 @@ class HuggingFaceTokenizer(BaseTokenizer):
         (encoding,) = self._library.encode_batch_fast([text], add_special_tokens=add_special_tokens)
         return Encoding(tuple(encoding.ids))
 
+    def encode_ordinary(self, text: str) -> Encoding:
+        try:
+            return self._encode_ordinary(text)
+        except UnicodeEncodeError:
+            return self._encode_ordinary(without_surrogates(text))
+
+    def _encode_ordinary(self, text: str) -> Encoding:
+        if self._fast is not None:
+            try:
+                return Encoding(tuple(self._fast.encode_between(text, self._plain_added)))
+            except TextDeclined as declined:
+                with self._counting:
+                    self._fallbacks[declined.reason] += 1
+        (encoding,) = self._reader_of_plain_text().encode_batch_fast(
+            [text], add_special_tokens=False
+        )
+        return Encoding(tuple(encoding.ids))
+
+    def _reader_of_plain_text(self) -> "Library":
+        """The library's object once more, told not to look for special tokens."""
+        with self._counting:
+            if self._plain_library is None:
+                self._plain_library = type(self._library).from_str(self._library.to_str())
+                self._plain_library.encode_special_tokens = True
+            return self._plain_library
+
     def token_to_id(self, token: str) -> int | None:
         return self._vocab.get(token)
 
@@ -127,9 +157,7 @@ class HuggingFaceTokenizer(BaseTokenizer):
         return self._added
 
     def _decode(self, ids: Sequence[int], skip_special_tokens: bool) -> str:
-        if isinstance(self._table, ByteTable):
-            return self._table.decode(ids, skip_special_tokens)
-        return self._library_decode(ids, skip_special_tokens)
+        return self._table.decode(ids, skip_special_tokens)
 
     def _library_decode(self, ids: Sequence[int], skip_special_tokens: bool) -> str:
         try:
@@ -179,14 +207,13 @@ def _add_bos_and_eos(library: "Library", config: Mapping[str, object]) -> None:
     """Make `add_special_tokens` add BOS and EOS where the configuration asks for it."""
     from tokenizers.processors import TemplateProcessing
 
-    vocab = library.get_vocab(with_added_tokens=True)
-    named = vocabulary_special_tokens(config, vocab, ())
     wants_eos = config.get("add_eos_token") is True
     wants_bos = config.get("add_bos_token") is True
     if config.get("add_bos_token") is None and wants_eos:
         wants_bos = bool(library.encode("", add_special_tokens=True).ids)
+    named = vocabulary_special_tokens(config, library.token_to_id, ())
     wanted = [named.bos_token] * wants_bos + [named.eos_token] * wants_eos
-    ids = {text: vocab.get(text) for text in wanted if text is not None}
+    ids = {text: library.token_to_id(text) for text in wanted if text is not None}
     if not wanted or None in wanted or None in ids.values():
         return
     before = [named.bos_token] if wants_bos else []

@@ -29,6 +29,9 @@ _SPECIAL: Final = MappingProxyType({
 _SKIPPED: Final = frozenset({999, 1000})
 
 
+_SPECIAL_IDS: Final = frozenset(_SPECIAL.values())
+
+
 class MockTokenizer(BaseTokenizer):
     """Words at white space, those of a vocabulary of 14; other words are dropped."""
 
@@ -54,6 +57,10 @@ class MockTokenizer(BaseTokenizer):
     def encode(self, text: str, *, add_special_tokens: bool = False) -> Encoding:
         return Encoding(tuple(self._ids[word] for word in text.split() if word in self._ids))
 
+    def encode_ordinary(self, text: str) -> Encoding:
+        special = _SPECIAL_IDS
+        return Encoding(tuple(each for each in self.encode(text).ids if each not in special))
+
     def token_to_id(self, token: str) -> int | None:
         return self._ids.get(token)
 
@@ -64,7 +71,7 @@ class MockTokenizer(BaseTokenizer):
         return _SKIPPED
 
     def _added_ids(self) -> frozenset[int]:
-        return frozenset(_SPECIAL.values())
+        return _SPECIAL_IDS
 
     def _decode(self, ids: Sequence[int], skip_special_tokens: bool) -> str:
         return self._stream(skip_special_tokens).feed(ids)

@@ -32,6 +32,9 @@ KIMI_MODEL_TYPES: Final = frozenset({"kimi_k2", "kimi_k25", "kimi_k3"})
 KIMI_RESERVED_COUNT: Final = 256
 
 
+_NO_TOKENS: Final = Segmenter({})
+
+
 class PublishedEncoding(NamedTuple):
     """One of OpenAI's encodings: its packed ranks, its pattern and its special tokens."""
 
@@ -128,6 +131,12 @@ class TiktokenTokenizer(BaseTokenizer):
     def encode(self, text: str, *, add_special_tokens: bool = False) -> Encoding:
         try:
             return Encoding(tuple(self._encoder.encode(text)))
+        except TextDeclined as declined:
+            raise TokenizerError("the text has too long a run of white space") from declined
+
+    def encode_ordinary(self, text: str) -> Encoding:
+        try:
+            return Encoding(tuple(self._encoder.encode_between(text, _NO_TOKENS)))
         except TextDeclined as declined:
             raise TokenizerError("the text has too long a run of white space") from declined
 

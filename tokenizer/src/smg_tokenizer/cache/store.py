@@ -3,7 +3,7 @@
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Final, Generic, TypeVar
 
 from .statistics import CacheStatistics
@@ -27,11 +27,11 @@ class BoundedStore(Generic[Key, Value]):
         self._memory_bytes = 0
         self._hits = self._misses = self._evictions = self._reused_bytes = 0
 
-    def get(self, key: Key) -> Value | None:
-        """The value, which becomes the most recently used one."""
+    def get(self, key: Key, fits: Callable[[Value], bool] | None = None) -> Value | None:
+        """The value, which becomes the most recently used one; a miss if it does not fit."""
         with self._lock:
             entry = self._entries.get(key)
-            if entry is None:
+            if entry is None or not (fits is None or fits(entry[0])):
                 self._misses += 1
                 return None
             self._entries.move_to_end(key)

@@ -64,6 +64,9 @@ class CachedTokenizer:
                 return encoding
         return self.encode_missed(text, add_special_tokens=add_special_tokens)
 
+    def encode_ordinary(self, text: str) -> Encoding:
+        return self.inner.encode_ordinary(text)
+
     def encode_batch(
         self, texts: Iterable[str], *, add_special_tokens: bool = False
     ) -> list[Encoding]:

@@ -41,12 +41,17 @@ class RenderOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preparation:
-    """What `prepare_messages` has to do for a renderer, and `prepare_tools` not to do."""
+    """How a renderer wants its input prepared, and its prompt encoded.
+
+    `ordinary_text` says that the model's own encoder reads no control tokens in the text of a
+    request: such prompts are encoded segment by segment (see `SegmentRenderer`).
+    """
 
     parse_arguments: bool = True
     developer_is_system: bool = False
     wrap_text: bool = False
     keep_tools_unused: bool = False
+    ordinary_text: bool = False
 
 
 class ChatRenderer(Protocol):

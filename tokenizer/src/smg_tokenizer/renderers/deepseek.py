@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import RenderingFailed
 from .contract import JsonObject
-from .segments import Prompt
+from .segments import Prompt, any_of
 from .values import functions_of, members, objects, parsed, spaced_json, text_of
 
 __all__: tuple[str, ...] = ()
@@ -20,6 +20,21 @@ ASSISTANT = "<｜Assistant｜>"
 THINK = "<think>"
 END_THINK = "</think>"
 DSML = "｜DSML｜"
+SYSTEM = "<｜System｜>"
+REMINDER = "<｜latest_reminder｜>"
+TASKS = frozenset({"action", "query", "authority", "domain", "title", "read_url"})
+CONTROLS = any_of(
+    BOS,
+    EOS,
+    USER,
+    ASSISTANT,
+    THINK,
+    END_THINK,
+    DSML,
+    SYSTEM,
+    REMINDER,
+    *(f"<｜{t}｜>" for t in TASKS),
+)
 
 
 @dataclass(frozen=True, slots=True)

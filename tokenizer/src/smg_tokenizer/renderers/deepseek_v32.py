@@ -10,6 +10,7 @@ from .contract import ContentFormat, JsonObject, Preparation, RenderOptions, Thi
 from .deepseek import (
     ASSISTANT,
     BOS,
+    CONTROLS,
     DSML,
     END_THINK,
     EOS,
@@ -94,7 +95,7 @@ class DeepSeekV32Renderer:
         copies = with_tools(messages, options.tools)
         if thinking and not any(message.get("tools") for message in copies):
             copies = without_old_thoughts(copies, KEPT_ROLES)
-        prompt = Prompt()
+        prompt = Prompt(CONTROLS)
         prompt.markup(BOS)
         writer = _Writer(prompt, copies, thinking)
         for place in range(len(copies)):

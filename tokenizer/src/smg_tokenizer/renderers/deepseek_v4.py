@@ -11,9 +11,13 @@ from .contract import ContentFormat, JsonObject, Preparation, RenderOptions, Thi
 from .deepseek import (
     ASSISTANT,
     BOS,
+    CONTROLS,
     DSML,
     END_THINK,
     EOS,
+    REMINDER,
+    SYSTEM,
+    TASKS,
     THINK,
     USER,
     CallMarkup,
@@ -38,9 +42,6 @@ from .values import (
 
 __all__ = ("DeepSeekV4Renderer", "DeepSeekV41Renderer")
 
-SYSTEM = "<｜System｜>"
-REMINDER = "<｜latest_reminder｜>"
-TASKS = frozenset({"action", "query", "authority", "domain", "title", "read_url"})
 KEPT_ROLES = frozenset({"user", "system", "tool", "latest_reminder", "direct_search_results"})
 V4_CALLS = CallMarkup(block="tool_calls", whole_arguments="arguments")
 V41_CALLS = CallMarkup(
@@ -142,7 +143,7 @@ class DeepSeekV4Renderer:
         thinking = resolved_thinking(options, ("thinking", "enable_thinking"), default=True)
         effort = options.template_kwargs.get("reasoning_effort")
         effort_text = V4_EFFORTS.get(effort, "") if isinstance(effort, str | None) else ""
-        prompt = Prompt()
+        prompt = Prompt(CONTROLS)
         prompt.markup(BOS + (effort_text if thinking else ""))
         continued = final_text(messages, options)
         if continued is not None:
@@ -179,7 +180,7 @@ class DeepSeekV41Renderer:
                 f"Reasoning Effort: {grade} (range 1-100, the higher the value, the more thorough "
                 "the reasoning)\n\n"
             )
-        prompt = Prompt()
+        prompt = Prompt(CONTROLS)
         prompt.markup(BOS)
         continued = final_text(messages, options)
         if continued is not None:

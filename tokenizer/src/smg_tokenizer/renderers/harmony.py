@@ -9,7 +9,7 @@ from typing import Literal
 
 from .contract import ContentFormat, JsonObject, Preparation, RenderOptions, ThinkingToggle
 from .harmony_types import declared_function
-from .segments import Prompt, Segment, joined
+from .segments import Prompt, Segment, any_of, joined
 from .values import compact_json, final_text, functions_of, members, objects, text_of
 
 __all__ = (
@@ -27,6 +27,7 @@ CALL = "<|call|>"
 MESSAGE = "<|message|>"
 CHANNEL = "<|channel|>"
 CONSTRAIN = "<|constrain|>"
+CONTROLS = any_of(START, END, CALL, MESSAGE, CHANNEL, CONSTRAIN)
 # What ends a turn: <|return|> and <|call|>.
 HARMONY_STOP_TOKEN_IDS = (200002, 200012)
 CHANNELS = ("analysis", "commentary", "final")
@@ -40,8 +41,7 @@ Role = Literal["system", "developer", "user", "assistant", "tool"]
 class HarmonyMessage:
     """One message. A tool's `name` is its full one, as in `functions.get_weather`.
 
-    `content_type` starts with the constrain token where the output was constrained. A text of
-    `is_markup` was written by the format, not by a user.
+    `content_type` starts with the constrain token where the output was constrained.
     """
 
     role: Role
@@ -50,7 +50,6 @@ class HarmonyMessage:
     channel: str | None = None
     recipient: str | None = None
     content_type: str | None = None
-    is_markup: bool = False
 
 
 def system_text(
@@ -104,7 +103,7 @@ def render_harmony(
     When the assistant spoke last in the final channel, its analysis before its first final message
     is left out, unless `drop_old_analysis` is false.
     """
-    prompt = Prompt()
+    prompt = Prompt(CONTROLS)
     for message in _recent(messages) if drop_old_analysis else messages:
         _write(prompt, message)
     if invite:
@@ -137,10 +136,7 @@ def _write(prompt: Prompt, message: HarmonyMessage) -> None:
         prompt.markup(" " + CONSTRAIN if constrained else " ")
         prompt.text(message.content_type.removeprefix(CONSTRAIN))
     prompt.markup(MESSAGE)
-    if message.is_markup:
-        prompt.markup(message.text)
-    else:
-        prompt.text(message.text)
+    prompt.text(message.text)
     calls = message.role == "assistant" and message.recipient is not None
     prompt.markup(CALL if calls else END)
 
@@ -169,7 +165,7 @@ class HarmonyRenderer:
         if continued is not None:
             messages = messages[:-1]
         conversation = [*self._preamble(options), *_conversation(messages)]
-        prompt = Prompt()
+        prompt = Prompt(CONTROLS)
         invite = options.add_generation_prompt or continued is not None
         prompt.extend(render_harmony(conversation, invite=invite))
         if continued is not None:
@@ -189,7 +185,7 @@ class HarmonyRenderer:
         )
         developer = developer_text(tools=tools)
         return [
-            HarmonyMessage(role="system", text=system, is_markup=True),
+            HarmonyMessage(role="system", text=system),
             HarmonyMessage(role="developer", text=developer),
         ]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import RenderingFailed
 from .contract import ContentFormat, JsonObject, Preparation, RenderOptions, ThinkingToggle
-from .segments import Prompt, Segment, joined
+from .segments import Prompt, Segment, any_of, joined
 from .values import (
     compact_json,
     final_text,
@@ -27,6 +27,7 @@ SEPARATOR = "<|sep|>"
 END_OF_MESSAGE = "<|end_of_msg|>"
 # One for each image; whoever prepares the images replaces it.
 IMAGE = "<|kimi_image_placeholder|>"
+CONTROLS = any_of(OPEN, CLOSE, SEPARATOR, END_OF_MESSAGE, IMAGE)
 EFFORTS = ("high", "low", "max")
 DEFAULT_EFFORT = "max"
 
@@ -72,7 +73,7 @@ class KimiK3Renderer:
     thinking_toggle: ThinkingToggle = "default_on"
     thinking_key: str | None = "thinking"
     think_in_prefill = True
-    preparation = Preparation(parse_arguments=False, keep_tools_unused=True)
+    preparation = Preparation(parse_arguments=False, keep_tools_unused=True, ordinary_text=True)
 
     def render(self, messages: Sequence[JsonObject], options: RenderOptions) -> str:
         """The prompt. Raises `RenderingFailed` for conversations that the format can not hold."""
@@ -118,7 +119,7 @@ def _effort(variables: JsonObject) -> str:
 
 class _Writer:
     def __init__(self, thinking: bool) -> None:
-        self.prompt = Prompt()
+        self.prompt = Prompt(CONTROLS)
         self._thinking = thinking
         self._calls: list[dict[str, Any]] = []
         self._results = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from types import BuiltinMethodType
+from types import BuiltinMethodType, MethodType
 from typing import Any, NoReturn
 
 from jinja2 import nodes
@@ -20,7 +20,7 @@ from jinja2.runtime import Context, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedFormatter
 from jinja2.utils import Namespace
 
-from .filters import chat_filters
+from .filters import chat_filters, chat_tests
 from .guards import (
     check_format,
     guarded_add,
@@ -35,6 +35,7 @@ __all__ = ("RefusedByTemplate", "chat_environment")
 
 # Attributes of plain values that make bytes of any size out of a number.
 NUMBER_METHODS_BARRED = frozenset({"from_bytes", "to_bytes"})
+METHODS = (BuiltinMethodType, MethodType)
 # What a mapping answers as an attribute even where it has an item of that name.
 MAPPING_METHODS = frozenset(dir(dict))
 # Formats are left out: the sandbox puts its own in their place.
@@ -84,6 +85,17 @@ class ChatCodeGenerator(CodeGenerator):
     def visit_Dict(self, node: nodes.Dict, frame: Frame) -> None:
         self.write("environment.held(")
         super().visit_Dict(node, frame)
+        self.write(")")
+
+    def visit_Compare(self, node: nodes.Compare, frame: Frame) -> None:
+        # Comparisons with something short that stands in the template are cheap, and most are.
+        operands = [node.expr, *(operand.expr for operand in node.ops)]
+        short = any(isinstance(operand, nodes.Const) for operand in operands)
+        if short and all(operand.op in {"eq", "ne"} for operand in node.ops):
+            super().visit_Compare(node, frame)
+            return
+        self.write("environment.compared(")
+        super().visit_Compare(node, frame)
         self.write(")")
 
     def visit_Getitem(self, node: nodes.Getitem, frame: Frame) -> None:
@@ -177,6 +189,7 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
             trim_blocks=True, lstrip_blocks=True, extensions=[GenerationMark, loopcontrols]
         )
         self.filters = dict(chat_filters())
+        self.tests = dict(chat_tests())
         del self.globals["lipsum"]
         self.globals["raise_exception"] = _raise_exception
         self.globals["strftime_now"] = _strftime_now
@@ -217,6 +230,11 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
         current_budget().book(part)
         return part
 
+    def compared(self, result: Any) -> Any:
+        """The result of a comparison that may have read much."""
+        current_budget().check()
+        return result
+
     def concat(self, pieces: Iterable[str]) -> str:
         """What a macro, a block or the whole template has printed, in one text."""
         parts = pieces if isinstance(pieces, list) else list(pieces)
@@ -241,11 +259,19 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
             return getattr(obj, attribute)
         return super().getattr(obj, attribute)
 
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """`obj[argument]`."""
+        if type(argument) is tuple:
+            # To hash it is to read everything in it.
+            current_budget().check()
+        return super().getitem(obj, argument)
+
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
         """The bounded stand-in for `str.format` and `str.format_map`."""
-        if not isinstance(value, BuiltinMethodType) or not isinstance(value.__self__, str):
+        # Texts that are marked as safe for HTML have these methods in Python.
+        if not isinstance(value, METHODS) or not isinstance(value.__self__, str):
             return None
-        text: str = value.__self__
+        text = str(value.__self__)
         if value.__name__ == "format":
             return lambda *args, **kwargs: BoundedFormatter(self).vformat(text, args, kwargs)
         if value.__name__ == "format_map":
@@ -255,8 +281,9 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
     def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Call a function, method or macro from a template."""
         budget = current_budget()
-        if isinstance(obj, BuiltinMethodType):
+        if isinstance(obj, METHODS):
             owner = obj.__self__
+            budget.scan(owner)
             if isinstance(owner, TEXTS):
                 guard = method_guard(obj.__name__)
                 if guard is not None:

@@ -12,22 +12,34 @@ from jinja2 import filters as stock
 from jinja2.environment import Environment
 from jinja2.exceptions import FilterArgumentError
 from jinja2.filters import FILTERS, make_attrgetter
+from jinja2.tests import TESTS
 from jinja2.utils import pass_environment
 from markupsafe import soft_str
 
-from .guards import check_format, guarded_add, method_guard
+from .guards import (
+    SLOW_MAX_CHARS,
+    check_arguments,
+    check_format,
+    guarded_add,
+    method_guard,
+)
 from .limits import CONTAINERS, LimitExceeded, current_budget
 
-__all__ = ("chat_filters", "to_json")
+__all__ = ("chat_filters", "chat_tests", "to_json")
 
 Filter = Callable[..., Any]
 
 # Cheap whatever they are given, and used everywhere.
-UNCHARGED = frozenset({"abs", "count", "d", "default", "first", "float", "int", "length", "safe"})
+UNCHARGED = frozenset({"abs", "count", "d", "default", "first", "float", "length", "safe"})
 # Made for web pages, and slower than linear in what they are given.
 SLOW = frozenset({"pprint", "striptags", "title", "urlize", "wordwrap", "xmlattr"})
-SLOW_MAX_CHARS = 64 * 1024
+COMPARING = frozenset({
+    *("!=", "<", "<=", "==", ">", ">="),
+    *("eq", "equalto", "ge", "greaterthan", "gt", "in", "le", "lessthan", "lt", "ne"),
+})
 MAX_INDENT = 256
+# As long as Python reads numbers in base ten; other bases know no bound of their own.
+MAX_DIGITS = 4300
 # The decimal places of a float end far below; the stock filter raises ten to this power.
 MAX_PRECISION = 400
 
@@ -46,9 +58,31 @@ def to_json(
         raise FilterArgumentError("indent must be a small number, not negative")
     if separators is not None:
         separators = _separators(separators)
-    return json.dumps(
-        value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
+    if indent is None:
+        return json.dumps(
+            value, ensure_ascii=ensure_ascii, separators=separators, sort_keys=sort_keys
+        )
+    return _indented_json(value, ensure_ascii, indent, separators, sort_keys)
+
+
+def _indented_json(
+    value: object,
+    ensure_ascii: bool,
+    indent: int | str,
+    separators: tuple[str, str] | None,
+    sort_keys: bool,
+) -> str:
+    encoder = json.JSONEncoder(
+        ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
     )
+    budget, pieces, chars = current_budget(), [], 0
+    for piece in encoder.iterencode(value):
+        # Deep values have long indents, so that the text may be far larger than the value.
+        chars += len(piece)
+        if chars > budget.limits.text_chars:
+            raise LimitExceeded("the JSON text is too long")
+        pieces.append(piece)
+    return "".join(pieces)
 
 
 def _separators(given: object) -> tuple[str, str]:
@@ -108,7 +142,9 @@ def _indent(value: str, width: int | str = 4, first: bool = False, blank: bool =
 
 
 def _format(value: str, *args: object, **kwargs: object) -> str:
-    check_format(soft_str(value), percent=True)
+    template = soft_str(value)
+    check_format(template, percent=True)
+    check_arguments(template, kwargs or args)
     return stock.do_format(value, *args, **kwargs)
 
 
@@ -164,6 +200,12 @@ def _round(value: float, precision: int = 0, method: Any = "common") -> float:
     return stock.do_round(value, precision, method)
 
 
+def _int(value: Any, default: int = 0, base: int = 10) -> int:
+    if isinstance(value, str) and len(value) > MAX_DIGITS:
+        raise LimitExceeded("a number has too many digits")
+    return stock.do_int(value, default, base)
+
+
 @pass_environment
 def _sum(
     environment: Environment,
@@ -180,6 +222,23 @@ def _sum(
     return total
 
 
+def _compared(test: Filter) -> Filter:
+    @wraps(test)
+    def compared(*operands: object) -> object:
+        budget = current_budget()
+        for operand in operands:
+            budget.scan(operand)
+        return test(*operands)
+
+    return compared
+
+
+def chat_tests() -> Mapping[str, Filter]:
+    """All tests that a chat template may name; those that compare pay for what they read."""
+    tests: dict[str, Any] = dict(TESTS)
+    return {name: _compared(test) if name in COMPARING else test for name, test in tests.items()}
+
+
 def chat_filters() -> Mapping[str, Filter]:
     """All filters that a chat template may name."""
     own: dict[str, Filter] = {
@@ -187,6 +246,7 @@ def chat_filters() -> Mapping[str, Filter]:
         "center": _center,
         "format": _format,
         "indent": _indent,
+        "int": _int,
         "join": _join,
         "list": _bounded_list,
         "replace": _replace,

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from .limits import TEXTS, LimitExceeded, current_budget
 
 __all__ = (
+    "SLOW_MAX_CHARS",
+    "check_arguments",
     "check_format",
     "guarded_add",
     "guarded_multiply",
@@ -22,6 +24,10 @@ MAX_INTEGER_BITS = 4096
 MAX_FIELD_WIDTH = 10_000
 
 SEQUENCES = (list, tuple)
+# Operations made for web pages, slower than linear in what they are given, take no more than this.
+SLOW_MAX_CHARS = 64 * 1024
+# Others, like those for host names, are slow as well.
+CODECS = frozenset({"ascii", "latin-1", "utf-8", "utf8"})
 
 _NUMBER = re.compile(r"\d+")
 _PERCENT_SIZES = re.compile(r"%(?:\([^)]*\))?[-+ #0_^]*(\*|\d+)?(?:\.(\*|\d+))?")
@@ -80,10 +86,21 @@ def guarded_remainder(left: object, right: object) -> object:
     """`left % right`; with a text on the left a formatting, with bounded widths."""
     if isinstance(left, str | bytes):
         check_format(left if isinstance(left, str) else left.decode("latin-1"), percent=True)
+        check_arguments(left, right)
         result = left % right
         current_budget().book_text(len(result))
         return result
     return left % right  # type: ignore[operator]
+
+
+def check_arguments(template: str | bytes, arguments: object) -> None:
+    """Refuse a %-format that would print its arguments, which may be large, too often."""
+    budget = current_budget()
+    weight = budget.weigh(arguments)
+    if isinstance(arguments, Mapping):
+        # Named arguments may be printed by each field.
+        weight *= template.count("%") if isinstance(template, str) else template.count(b"%")
+    budget.book_text(len(template) + weight)
 
 
 def guarded_add(left: object, right: object) -> object:
@@ -159,6 +176,17 @@ def _guard_lines(text: Texts, args: Sequence[object], kwargs: Mapping[str, objec
     current_budget().book_items(text.count("\n") if isinstance(text, str) else len(text))
 
 
+def _guard_codec(text: Texts, args: Sequence[object], kwargs: Mapping[str, object]) -> None:
+    codec = _argument(args, kwargs, 0, "encoding")
+    if codec is not None and str(codec).lower() not in CODECS:
+        raise LimitExceeded("this encoding is not available in templates")
+
+
+def _guard_short(text: Texts, args: Sequence[object], kwargs: Mapping[str, object]) -> None:
+    if len(text) > SLOW_MAX_CHARS:
+        raise LimitExceeded("this method takes short texts only")
+
+
 def _guard_translate(text: Texts, args: Sequence[object], kwargs: Mapping[str, object]) -> None:
     table = _argument(args, kwargs, 0, "table")
     longest = 1
@@ -181,6 +209,9 @@ _GUARDS: Mapping[str, Guard] = {
     "rsplit": _guard_split,
     "splitlines": _guard_lines,
     "translate": _guard_translate,
+    "encode": _guard_codec,
+    "decode": _guard_codec,
+    "striptags": _guard_short,
 }
 
 

@@ -25,6 +25,8 @@ ITEMS_PER_STEP_BITS = 4
 # Tuples: a union is built anew each time it is tested for.
 TEXTS = (str, bytes)
 CONTAINERS = (list, tuple, dict)
+# An operation of this size is looked at by the clock at once.
+LARGE = 1 << 14
 # What an item weighs beside its text when containers are nested in containers.
 ITEM_WEIGHT = 8
 
@@ -54,10 +56,12 @@ class RenderLimits:
 class RenderingBudget:
     """The account of one rendering: bookings raise `LimitExceeded` once it is overdrawn."""
 
-    __slots__ = ("_chars", "_ends_at", "_steps", "_weights", "limits", "now")
+    __slots__ = ("_chars", "_ends_at", "_steps", "_ticks", "_weights", "limits", "now")
 
     def __init__(self, limits: RenderLimits, now: Callable[[], datetime]) -> None:
         self.limits = limits
+        # Steps come one by one; what an operation reads or builds is booked beside them.
+        self._ticks = 0
         self._steps = 0
         self._chars = 0
         self._ends_at = time.thread_time() + limits.cpu_s
@@ -67,9 +71,16 @@ class RenderingBudget:
 
     def tick(self) -> None:
         """Book one step."""
-        self._steps += 1
-        if self._steps & CLOCK_MASK == 0:
-            self._check()
+        self._ticks += 1
+        if self._ticks & CLOCK_MASK == 0:
+            self.check()
+
+    def check(self) -> None:
+        """Look at the steps and the clock now: a single operation may have taken long."""
+        if self._ticks + self._steps > self.limits.steps:
+            raise LimitExceeded("the template takes too many steps")
+        if time.thread_time() > self._ends_at:
+            raise LimitExceeded("the template takes too long")
 
     def book_text(self, chars: int) -> None:
         """Book a string of `chars` characters, before it is built where that can be told."""
@@ -79,6 +90,8 @@ class RenderingBudget:
         if self._chars > self.limits.total_chars:
             raise LimitExceeded("the template builds too much text")
         self._steps += chars >> CHARS_PER_STEP_BITS
+        if chars > LARGE:
+            self.check()
 
     def book_items(self, count: int) -> None:
         """Book a list of `count` items."""
@@ -86,6 +99,8 @@ class RenderingBudget:
             raise LimitExceeded(f"a list of {count} items is too long")
         self._steps += count >> ITEMS_PER_STEP_BITS
         self._chars += count * ITEM_WEIGHT
+        if count > LARGE:
+            self.check()
 
     def scan(self, value: object) -> None:
         """Book one step and the reading of `value`."""
@@ -93,7 +108,12 @@ class RenderingBudget:
             self._steps += len(value) >> ITEMS_PER_STEP_BITS
         elif isinstance(value, str):
             self._steps += len(value) >> CHARS_PER_STEP_BITS
+        else:
+            self.tick()
+            return
         self.tick()
+        if len(value) > LARGE:
+            self.check()
 
     def book(self, value: object) -> None:
         """Book one step and whatever `value` holds."""
@@ -149,14 +169,8 @@ class RenderingBudget:
                 open_containers.pop()
                 self.book_weight(container, weight)
             self._steps += 1 + (len(container) >> ITEMS_PER_STEP_BITS)
-        self._check()
+        self.check()
         return weights[id(root)][1]
-
-    def _check(self) -> None:
-        if self._steps > self.limits.steps:
-            raise LimitExceeded("the template takes too many steps")
-        if time.thread_time() > self._ends_at:
-            raise LimitExceeded("the template takes too long")
 
 
 def _children(

@@ -25,7 +25,7 @@ from .limits import RenderingBudget, RenderLimits, charged_to
 __all__ = ("BrokenTemplate", "ChatTemplate", "TemplateChoice")
 
 # The largest templates in use have some 40 thousand characters.
-MAX_TEMPLATE_CHARS = 1024 * 1024
+MAX_TEMPLATE_CHARS = 256 * 1024
 COMPILED_TEMPLATES_KEPT = 32
 # Ends with a blank: a template that strips the message takes that away, and only that.
 CUT_MARK = "CONTINUE_FINAL_MESSAGE_TAG "
@@ -141,6 +141,7 @@ class ChatTemplate:
                 for piece in self._template.root_render_func(context):
                     chars += len(piece)
                     budget.book_output(chars)
+                    budget.tick()
                     pieces.append(piece)
         except Exception as error:
             # The boundary to foreign code: a template can provoke any exception there is.
