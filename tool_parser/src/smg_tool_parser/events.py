@@ -60,7 +60,10 @@ class TextDelta(_Record):
     text: str
 
     def __init__(self, text: str) -> None:
-        _set(self, "text", text)
+        _set_text(self, text)
+
+
+_set_text = TextDelta.__dict__["text"].__set__
 
 
 class CallOpened(_Record):
@@ -87,8 +90,12 @@ class ArgumentsDelta(_Record):
     json: str
 
     def __init__(self, index: int, json: str) -> None:
-        _set(self, "index", index)
-        _set(self, "json", json)
+        _set_index(self, index)
+        _set_json(self, json)
+
+
+_set_index = ArgumentsDelta.__dict__["index"].__set__
+_set_json = ArgumentsDelta.__dict__["json"].__set__
 
 
 class CallClosed(_Record):

@@ -86,6 +86,13 @@ class JsonScanner:
             pos = _STEPS[self._state](self, text, pos)
         return pos
 
+    def stays_in_string(self, text: str, pos: int) -> bool:
+        """Whether all of `text` from `pos` on is the inside of a string, and consumed as such."""
+        if self._state != _STRING or self._high:
+            return False
+        found = _STRING_RUN.match(text, pos)
+        return found is not None and found.end() == len(text)
+
     def finish(self) -> bool:
         """Tells the scanner that nothing follows; true if the value is whole."""
         if not self.done and not self._stack and self._state in _NUMBER_ENDINGS:
@@ -303,6 +310,8 @@ class JsonRelay:
 
     def scan(self, text: str, pos: int) -> tuple[int, str]:
         """Consumes `text` from `pos`; returns where it stopped and the fragment to pass on."""
+        if not self._waiting and self.scanner.stays_in_string(text, pos):
+            return len(text), text[pos:]
         end = self.scanner.scan(text, pos)
         settled = self.scanner.settled
         if settled < 0:

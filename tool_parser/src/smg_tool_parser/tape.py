@@ -76,6 +76,7 @@ class Tape:
         "_index",
         "_lossless",
         "_markup",
+        "_plain",
         "_style",
         "_suspended",
         "_suspended_chars",
@@ -117,6 +118,8 @@ class Tape:
         self._suspended_chars = 0
         # Trimming: white space that waits for text behind it; None before the first text.
         self._trimming = style.trimmed and not lossless
+        # Whether text is shown as it is: neither trimmed nor, behind a call, dropped.
+        self._plain = not self._trimming
         self._blank: list[str] | None = None
 
     # Input
@@ -142,8 +145,14 @@ class Tape:
     def text(self, count: int) -> None:
         """Visible text."""
         if count:
-            piece = self._take(count)
-            if self._suspended and not piece.strip(WHITESPACE):
+            end = self.pos + count
+            piece = self.buf[self.pos : end]
+            self.pos = end
+            if self._plain and not self._suspended_chars:
+                if self._arguments:
+                    self._flush()
+                self._text.append(piece)
+            elif self._suspended and not piece.strip(WHITESPACE):
                 self._suspend(piece)
             else:
                 self._release_suspended()
@@ -151,13 +160,14 @@ class Tape:
 
     def read(self, count: int) -> None:
         """Markup, provisionally while a hold is open."""
-        if count:
-            piece = self._take(count)
-            if self._holding:
-                self._held.append(piece)
+        if self._holding:
+            if count:
+                self._held.append(self._take(count))
                 self._held_chars += count
-            else:
-                self._mark(piece)
+        elif self._markup:
+            self._mark(self._take(count))
+        else:
+            self.pos += count
 
     def junk(self, count: int) -> None:
         """What a block contains beside readable calls: lost if one follows, else text."""
@@ -215,7 +225,8 @@ class Tape:
 
     def arguments(self, json: str) -> None:
         if json:
-            self._flush_text()
+            if self._text:
+                self._flush_text()
             self._arguments.append(json)
             self.had_arguments = True
 
@@ -227,6 +238,7 @@ class Tape:
         self.call_open = False
         if complete:
             self.closed_calls += 1
+            self._plain = self._plain and (self._lossless or self._style.text_after_calls)
 
     def whole_call(self, name: str, arguments: str) -> None:
         """A call that was read in one piece."""
@@ -238,8 +250,13 @@ class Tape:
 
     def drain(self) -> list[Event]:
         """The events since the last time."""
-        self._flush()
         events = self._events
+        if self._text:
+            events.append(TextDelta("".join(self._text)))
+            self._text.clear()
+        if self._arguments:
+            events.append(ArgumentsDelta(self._index, "".join(self._arguments)))
+            self._arguments.clear()
         self._events = []
         return events
 

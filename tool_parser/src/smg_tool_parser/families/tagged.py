@@ -131,8 +131,12 @@ class _TrimmedEnd:
         shown = text.rstrip(WHITESPACE)
         if shown:
             self._started = True
-            self._pass_on("".join(self._blank) + shown)
-            self._blank.clear()
+            if self._blank:
+                before = "".join(self._blank)
+                self._blank.clear()
+                self._pass_on(before + shown)
+            else:
+                self._pass_on(shown)
         if len(text) > len(shown):
             self._blank.append(text[len(shown) :])
 
