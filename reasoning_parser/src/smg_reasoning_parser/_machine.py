@@ -49,7 +49,7 @@ class State:
     whatever else comes is read in the state `settle`.
     """
 
-    __slots__ = ("blanks", "channel", "pattern", "rules", "settle")
+    __slots__ = ("blanks", "channel", "firsts", "pattern", "rules", "settle")
 
     def __init__(
         self,
@@ -63,6 +63,8 @@ class State:
         self.settle = settle
         self.blanks = blanks
         self.pattern = compile_markers([rule.markers for rule in rules])
+        begin = {marker.first for rule in rules for marker in rule.markers}
+        self.firsts = tuple(sorted(begin))
 
 
 class Machine(ReasoningParser):
@@ -91,6 +93,14 @@ class Machine(ReasoningParser):
         """Read the next piece of text; what may still become a marker is held back."""
         if self._finished:
             raise ParserFinished
+        state = self._state
+        if not self._held and state.settle is None and delta:
+            # Most text has no marker, and characters are found many times faster than words.
+            for first in state.firsts:
+                if first in delta:
+                    break
+            else:
+                return [state.channel(delta)] if state.channel is not None else []
         runs = _Runs()
         self._read(self._held + delta if self._held else delta, runs)
         return runs.events()

@@ -27,6 +27,13 @@ class Marker:
     def __init__(self, *parts: str | Gap) -> None:
         self._parts = parts
 
+    @property
+    def first(self) -> str:
+        """The character that the marker begins with."""
+        begin = self._parts[0]
+        assert isinstance(begin, str), "a marker begins with a literal"
+        return begin[0]
+
     def whole(self) -> str:
         """A regular expression (without groups) for the complete marker."""
         return "".join(

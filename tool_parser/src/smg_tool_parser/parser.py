@@ -51,9 +51,16 @@ class ToolParser:
         """
         if self._finished:
             raise ValueError("the parser has been finished")
-        self._tape.push(delta)
-        self._step()
-        return self._tape.drain()
+        # Written out instead of in methods: this runs for each token of an output.
+        tape = self._tape
+        tape.buf = tape.buf[tape.pos :] + delta if tape.pos < len(tape.buf) else delta
+        tape.pos = 0
+        if self._running:
+            try:
+                next(self._grammar)
+            except StopIteration:
+                self._running = False
+        return tape.drain()
 
     def finish(self) -> list[Event]:
         """Ends the output and returns what was held back.

@@ -126,6 +126,9 @@ class _TrimmedEnd:
         self._started = False
 
     def __call__(self, text: str) -> None:
+        if self._started and not self._blank and text and text[-1] not in WHITESPACE:
+            self._pass_on(text)
+            return
         if not self._started:
             text = text.lstrip(WHITESPACE)
         shown = text.rstrip(WHITESPACE)
