@@ -251,6 +251,15 @@ def test_bursts_between_two_polls_are_spread_over_all_workers() -> None:
     assert max(given.values()) - min(given.values()) <= 2
 
 
+def test_a_worker_that_generates_little_is_not_taken_for_a_slow_one() -> None:
+    policy, workers = policy_of(), fleet()
+    for worker, tokens_per_s in zip(workers, (3.0, 900.0), strict=True):
+        worker.report = LoadReport(waiting_uncached_tokens=0, throughput=tokens_per_s)
+    prompts = [f"{number} fresh".ljust(4_000, ".") for number in range(8)]
+    given = Counter(choose(policy, workers, each).worker.id for each in prompts)
+    assert given == {"1": 4, "2": 4}
+
+
 def test_bookings_can_expire_before_the_next_report() -> None:
     now = 0.0
     config = PolicyConfig(selection_accounting_ttl_ms=1000)

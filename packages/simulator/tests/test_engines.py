@@ -79,7 +79,7 @@ def test_a_report_tells_what_runs_and_what_waits() -> None:
 
     assert (report.running_requests, report.waiting_requests) == (2, 1)
     assert report.waiting_uncached_tokens == 8
-    assert (report.used_tokens, report.token_usage, report.throughput) == (18, 0.18, 8)
+    assert (report.used_tokens, report.token_usage, report.throughput) == (18, 0.18, 2)
 
 
 def test_without_a_bound_no_share_of_the_cache_is_reported() -> None:

@@ -103,7 +103,7 @@ class Affinity:
         # Without a lifetime what is booked holds until the next report: polls are seconds apart,
         # and a busy gateway would send all that it chooses between two of them to one worker.
         ttl_s = config.selection_accounting_ttl_ms / 1000
-        self._waits = WaitEstimator(config, clock=clock, ttl_s=ttl_s or None)
+        self._waits = WaitEstimator(config, clock=clock, ttl_s=ttl_s or None, evenly=True)
         self._block_tokens = config.block_size
         self._usage_ceiling = config.overload_token_usage_threshold
         self._usage_spread = config.balance_token_usage_threshold

@@ -41,12 +41,19 @@ class WaitEstimator:
         *,
         clock: Callable[[], float] | None = None,
         ttl_s: float | None = None,
+        evenly: bool = False,
     ) -> None:
+        """With `evenly`, what is charged is divided by the mean speed of all workers.
+
+        Engines report what they generate, which is little where there is little to do: by its own
+        figure an idle worker would seem to be the slowest one.
+        """
         self._kv_weight = config.least_load_kv_pressure_weight
         self._throughput = config.least_load_default_throughput
         self._mean_tokens = config.least_load_mean_prefill_tokens
         self._clock = clock
         self._ttl_s = ttl_s
+        self._evenly = evenly
         self._charges: dict[str, _Charge] = {}
 
     def __len__(self) -> int:
@@ -63,7 +70,7 @@ class WaitEstimator:
         return [
             candidate.load * self._mean_tokens / nominal
             if report is None
-            else self._wait_s(candidate.id, report)
+            else self._wait_s(candidate.id, report, nominal)
             for candidate, report in zip(candidates, reports, strict=True)
         ]
 
@@ -104,13 +111,16 @@ class WaitEstimator:
             return None
         return charge
 
-    def _wait_s(self, worker_id: str, report: LoadReport) -> float:
+    def _wait_s(self, worker_id: str, report: LoadReport, nominal: float) -> float:
         queued = report.waiting_uncached_tokens
         if queued is None:
             queued = (report.waiting_requests or 0) * self._mean_tokens
-        charge = self._charge(worker_id, report) if self._charges else None
-        if charge is not None:
-            queued += charge.tokens
         speed = report.throughput if report.throughput > 0 else self._throughput
         usage = min(max(report.token_usage or 0.0, 0.0), 0.999)
-        return queued / speed + self._kv_weight * usage / (1 - usage)
+        wait_s = self._kv_weight * usage / (1 - usage)
+        charge = self._charge(worker_id, report) if self._charges else None
+        if charge is None:
+            return queued / speed + wait_s
+        if self._evenly:
+            return queued / speed + charge.tokens / nominal + wait_s
+        return (queued + charge.tokens) / speed + wait_s

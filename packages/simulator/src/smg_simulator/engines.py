@@ -225,13 +225,15 @@ class EngineModel:
         """What the engine would answer to a poll at `now`."""
         capacity = self._capacity_tokens
         used = sum(job.request.prompt_tokens + self._produced(job, now) for job in self._running)
+        decoding = sum(job is not self._prefilling for job in self._running)
         return LoadReport(
             running_requests=len(self._running),
             waiting_requests=len(self._waiting),
             waiting_uncached_tokens=sum(job.request.prompt_tokens for job in self._waiting),
             used_tokens=used,
             token_usage=min(1.0, used / capacity) if capacity else None,
-            throughput=self._rate,
+            # As engines mean it: tokens generated, not what they could do.
+            throughput=decoding / self._latency_s if self._latency_s else 0.0,
         )
 
     def _can_start(self) -> bool:
