@@ -29,10 +29,12 @@ NAMES = (
     "create_arguments_parser",
     "create_parser",
     "gather",
+    "named_function",
     "parse",
     "parse_answer",
     "parser_names",
     "tool_parser_for",
+    "writes_bare_json",
 )
 
 

@@ -4,7 +4,13 @@ One law holds for every parser: any chunking of the text gives the same result a
 and nothing is lost at the end. Parsers are plain values without I/O or global state.
 """
 
-from .constraints import Constraint, ConstraintConflict, constraint_for
+from .constraints import (
+    Constraint,
+    ConstraintConflict,
+    constraint_for,
+    named_function,
+    writes_bare_json,
+)
 from .events import (
     ArgumentsDelta,
     Call,
@@ -41,8 +47,10 @@ __all__ = (
     "create_arguments_parser",
     "create_parser",
     "gather",
+    "named_function",
     "parse",
     "parse_answer",
     "parser_names",
     "tool_parser_for",
+    "writes_bare_json",
 )

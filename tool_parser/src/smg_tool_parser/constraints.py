@@ -33,7 +33,13 @@ if TYPE_CHECKING:
     # At run time `typing` would be a tenth of the import.
     from typing import Any
 
-__all__ = ("Constraint", "ConstraintConflict", "constraint_for")
+__all__ = (
+    "Constraint",
+    "ConstraintConflict",
+    "constraint_for",
+    "named_function",
+    "writes_bare_json",
+)
 
 
 class ConstraintConflict(ValueError):
@@ -60,7 +66,7 @@ class Constraint:
         return lark_grammar(self)
 
 
-class _Choice:
+class ToolChoice:
     """A tool choice, reduced to whether calls are forced and which functions may be called."""
 
     __slots__ = ("allowed", "forced", "named", "off")
@@ -93,7 +99,7 @@ def _function_name(entry: object) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _functions(tools: Sequence[Mapping[str, object]], choice: _Choice) -> Functions:
+def functions_of(tools: Sequence[Mapping[str, object]], choice: ToolChoice) -> Functions:
     found: list[tuple[str, Schema]] = []
     for tool in tools:
         name = _function_name(tool)
@@ -122,8 +128,8 @@ def constraint_for(
     Raises ParserUnknown and ConstraintConflict.
     """
     check_name(name)
-    choice = _Choice(tool_choice)
-    functions = _functions(tools, choice)
+    choice = ToolChoice(tool_choice)
+    functions = functions_of(tools, choice)
     if not functions or choice.off:
         return None
     tagged = _TAGGED.get(name)
@@ -136,6 +142,25 @@ def constraint_for(
     if strict:
         return _free(name, functions, tagged)
     return None
+
+
+def writes_bare_json(
+    name: str, tools: Sequence[Mapping[str, object]], tool_choice: object = "auto"
+) -> bool:
+    """Whether `constraint_for` answers with a JSON schema: the engine then writes plain JSON.
+
+    Builds no document. Raises ParserUnknown.
+    """
+    check_name(name)
+    choice = ToolChoice(tool_choice)
+    if not choice.forced or name in _UNCONSTRAINED or name in _TAGGED:
+        return False
+    return bool(functions_of(tools, choice))
+
+
+def named_function(tool_choice: object) -> str | None:
+    """The one function that a tool choice names; None for other choices."""
+    return ToolChoice(tool_choice).named
 
 
 def _free(name: str, functions: Functions, tagged: _Tagged | None) -> Constraint | None:
@@ -154,7 +179,7 @@ def _structural(format: Format) -> Constraint:
     return Constraint("structural_tag", {"format": format})
 
 
-def _forced_schema(functions: Functions, choice: _Choice) -> Format:
+def _forced_schema(functions: Functions, choice: ToolChoice) -> Format:
     if choice.named is not None:
         return dict(functions[0][1])
     definitions: dict[str, object] = {}
@@ -297,7 +322,7 @@ def _k3_call(name: str, schema: Schema) -> Format:
         *_k3_any_value(),
     )
     return sequence(
-        const(f'<|open|>call tool="{_attribute(name)}" index="'),
+        const(f'<|open|>call tool="{attribute(name)}" index="'),
         {"type": "regex", "pattern": "[1-9][0-9]*"},
         const('"<|sep|>'),
         members(schema, _k3_argument) or repeated("star", any_argument),
@@ -308,7 +333,7 @@ def _k3_call(name: str, schema: Schema) -> Format:
 def _k3_argument(key: str, schema: Schema) -> Format:
     declared = own_type(schema)
     kind = _K3_TYPES.get(declared, declared) if declared else None
-    start = f'<|open|>argument key="{_attribute(key)}" type="'
+    start = f'<|open|>argument key="{attribute(key)}" type="'
     if kind not in _K3_NAMED_TYPES:
         return sequence(const(start), *_k3_any_value())
     value = text_value(schema, *_K3_TEXT) or json_value(schema)
@@ -325,7 +350,7 @@ def _k3_any_value() -> tuple[Format, ...]:
     )
 
 
-def _attribute(text: str) -> str:
+def attribute(text: str) -> str:
     return text.replace("&", "&amp;").replace('"', "&quot;")
 
 

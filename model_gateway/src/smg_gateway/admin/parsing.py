@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
 import smg_reasoning_parser
 import smg_tool_parser
-from smg_protocols import Dialect, Intake, RequestInvalid, read_intake
+from smg_protocols import Dialect, Intake
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from ..admission import ControlPlaneKeys
-from ..errors import BODY_TOO_LARGE, refused
-from .answers import error_response, json_response
-from .bodies import BodyTooLarge, read_whole
+from .answers import json_response
+from .endpoints import dialect_route
 
 PARSE_PATHS = frozenset({
     Dialect.PARSE_FUNCTION_CALL.value.encode(),
@@ -31,30 +30,13 @@ INLINE_CHARACTERS = 4096
 def parse_routes(keys: ControlPlaneKeys, max_body_bytes: int) -> list[BaseRoute]:
     """Both routes. They need no worker and take the control plane's keys."""
 
-    def route(dialect: Dialect, answer: Callable[[Intake], Awaitable[Response]]) -> Route:
-        async def endpoint(request: Request) -> Response:
-            refusal = keys.check(request.scope["state"]["request"].fields)
-            if refusal is not None:
-                return error_response(request, refusal)
-            kind = request.headers.get("content-type")
-            try:
-                body = await read_whole(request, max_body_bytes)
-                content_type = kind.encode("latin-1") if kind is not None else None
-                return await answer(read_intake(dialect, body, content_type=content_type))
-            except BodyTooLarge:
-                return error_response(request, BODY_TOO_LARGE)
-            except RequestInvalid as invalid:
-                return error_response(request, refused(invalid))
-
-        return Route(dialect.value, endpoint, methods=["POST"])
-
     return [
-        route(Dialect.PARSE_FUNCTION_CALL, _function_call),
-        route(Dialect.PARSE_REASONING, _reasoning),
+        dialect_route(Dialect.PARSE_FUNCTION_CALL, keys, _function_call, max_body_bytes),
+        dialect_route(Dialect.PARSE_REASONING, keys, _reasoning, max_body_bytes),
     ]
 
 
-async def _function_call(intake: Intake) -> Response:
+async def _function_call(request: Request, intake: Intake) -> Response:
     asked = intake.request
     # Schemas were kept as they came; parsers look into them.
     tools = msgspec.json.decode(msgspec.json.encode(asked.tools))
@@ -77,7 +59,7 @@ async def _function_call(intake: Intake) -> Response:
     })
 
 
-async def _reasoning(intake: Intake) -> Response:
+async def _reasoning(request: Request, intake: Intake) -> Response:
     asked = intake.request
     name, text = asked.reasoning_parser, asked.text
 

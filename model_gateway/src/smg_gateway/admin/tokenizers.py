@@ -6,17 +6,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import msgspec
-from smg_protocols import Dialect, Intake, RequestInvalid, read_intake
+from smg_protocols import Dialect, Intake
 from smg_tokenizer import TokenizerEntry, TokenizerError, TokenizerExists
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from ..admission import ControlPlaneKeys, DataPlaneKeys
-from ..errors import BODY_TOO_LARGE, ErrorRecord, refused
 from ..tokenizers import Catalogue, Loading, LoadingFull
-from .answers import error_response, json_response
-from .bodies import BodyTooLarge, read_whole
+from .answers import json_response
+from .endpoints import dialect_route, guarded
 
 TOKENIZERS_PATH = "/v1/tokenizers"
 TOKENIZE_PATHS = frozenset({
@@ -44,44 +43,18 @@ def tokenizer_routes(
     """All routes about tokenizers."""
     desk = _Desk(catalogue)
 
-    def guarded(
-        check: Callable[[Request], ErrorRecord | None], answer: Answer, *, reads: bool = False
-    ) -> Callable[[Request], Awaitable[Response]]:
-        async def endpoint(request: Request) -> Response:
-            refusal = check(request)
-            if refusal is not None:
-                return error_response(request, refusal)
-            try:
-                body = await read_whole(request, max_body_bytes) if reads else b""
-                return await answer(request, body)
-            except BodyTooLarge:
-                return error_response(request, BODY_TOO_LARGE)
-            except RequestInvalid as invalid:
-                return error_response(request, refused(invalid))
-
-        return endpoint
-
-    def by_data(request: Request) -> ErrorRecord | None:
-        return data.check(request.scope["state"]["request"].fields)
-
-    def by_control(request: Request) -> ErrorRecord | None:
-        return control.check(request.scope["state"]["request"].fields)
+    def route(path: str, answer: Answer, method: str) -> Route:
+        return Route(path, guarded(control, answer, max_body_bytes), methods=[method])
 
     one = TOKENIZERS_PATH + "/{key:path}"
     return [
-        Route(
-            Dialect.TOKENIZE.value, guarded(by_data, desk.tokenize, reads=True), methods=["POST"]
-        ),
-        Route(
-            Dialect.DETOKENIZE.value,
-            guarded(by_data, desk.detokenize, reads=True),
-            methods=["POST"],
-        ),
-        Route(TOKENIZERS_PATH, guarded(by_control, desk.listing), methods=["GET"]),
-        Route(TOKENIZERS_PATH, guarded(by_control, desk.create, reads=True), methods=["POST"]),
-        Route(one + "/status", guarded(by_control, desk.status), methods=["GET"]),
-        Route(one, guarded(by_control, desk.show), methods=["GET"]),
-        Route(one, guarded(by_control, desk.remove), methods=["DELETE"]),
+        dialect_route(Dialect.TOKENIZE, data, desk.tokenize, max_body_bytes),
+        dialect_route(Dialect.DETOKENIZE, data, desk.detokenize, max_body_bytes),
+        route(TOKENIZERS_PATH, desk.listing, "GET"),
+        route(TOKENIZERS_PATH, desk.create, "POST"),
+        route(one + "/status", desk.status, "GET"),
+        route(one, desk.show, "GET"),
+        route(one, desk.remove, "DELETE"),
     ]
 
 
@@ -91,8 +64,8 @@ class _Desk:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
 
-    async def tokenize(self, request: Request, body: bytes) -> Response:
-        asked = _read(request, Dialect.TOKENIZE, body).request
+    async def tokenize(self, request: Request, intake: Intake) -> Response:
+        asked = intake.request
         entry = self._catalogue.for_model(asked.model)
         if entry is None:
             return self._no_tokenizer(asked.model)
@@ -109,8 +82,8 @@ class _Desk:
             return json_response({"tokens": ids[0], "count": counts[0], "char_count": lengths[0]})
         return json_response({"tokens": ids, "count": counts, "char_count": lengths})
 
-    async def detokenize(self, request: Request, body: bytes) -> Response:
-        asked = _read(request, Dialect.DETOKENIZE, body).request
+    async def detokenize(self, request: Request, intake: Intake) -> Response:
+        asked = intake.request
         entry = self._catalogue.for_model(asked.model)
         if entry is None:
             return self._no_tokenizer(asked.model)
@@ -198,13 +171,6 @@ class _Desk:
         if names:
             message = f"Tokenizer for model '{model}' not found. Available: {', '.join(names)}"
         return _error(400, "tokenizer_not_found", message)
-
-
-def _read(request: Request, dialect: Dialect, body: bytes) -> Intake:
-    kind = request.headers.get("content-type")
-    return read_intake(
-        dialect, body, content_type=kind.encode("latin-1") if kind is not None else None
-    )
 
 
 def _message(loading: Loading) -> str:

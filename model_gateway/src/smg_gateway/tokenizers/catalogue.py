@@ -48,6 +48,7 @@ class Loading:
     name: str
     source: str
     chat_template: str | None
+    cache: CacheLimits | None = None
     state: LoadState = LoadState.PENDING
     reason: str = ""
 
@@ -93,7 +94,8 @@ class Catalogue:
         try:
             if self._config.source is not None:
                 source = self._config.source
-                self.submit(source, source, self._config.chat_template)
+                loading = self.submit(source, source, self._config.chat_template)
+                loading.cache = self._config.cache
             while True:
                 while self._open:
                     await self._process(next(iter(self._open.values())))
@@ -159,8 +161,7 @@ class Catalogue:
     async def _attempt(self, loading: Loading) -> None:
         """Load, again where the hub may have been to blame."""
         template = Path(loading.chat_template) if loading.chat_template else None
-        startup = loading.source == loading.name == self._config.source
-        cache = self._config.cache if startup else None
+        cache = loading.cache
         is_local = await asyncio.to_thread(Path(loading.source).exists)
 
         async def load(source: str) -> Tokenizer:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import smg_reasoning_parser
 import smg_tool_parser
@@ -14,7 +14,7 @@ from smg_tool_parser import symphony as _symphony
 
 from .planning import OutputPlan, Tools, plan_for
 
-__all__ = ("Event", "Message", "OutputParser", "gather", "named_function", "parse", "parse_answer")
+__all__ = ("Event", "Message", "OutputParser", "gather", "parse", "parse_answer")
 
 Event = ReasoningDelta | TextDelta | CallOpened | ArgumentsDelta | CallClosed
 """Everything an output parser can tell. Pieces of text are never empty."""
@@ -82,15 +82,20 @@ def _stage(
 ) -> _Stage:
     """What reads everything, or what is left when reasoning is split off."""
     bare = bool(tools) and plan.reads_bare_json(tools, choice)
-    named = named_function(choice)
+    named = smg_tool_parser.named_function(choice)
     if bare and named is not None:
-        return _Calls(smg_tool_parser.create_arguments_parser(named, call_ids=plan.call_ids))
+        return _calls(smg_tool_parser.create_arguments_parser(named, call_ids=plan.call_ids))
     if plan.table is not None and not bare:
         return _Table(plan.table, tools, prompt, separate_reasoning)
     if not tools:
         return _Plain()
     name = "json" if bare else plan.tool_parser
-    return _Calls(smg_tool_parser.create_parser(name, tools, call_ids=plan.call_ids))
+    return _calls(smg_tool_parser.create_parser(name, tools, call_ids=plan.call_ids))
+
+
+def _calls(parser: smg_tool_parser.ToolParser) -> _Stage:
+    # Parsers tell markup only where they are lossless.
+    return cast(_Stage, parser)
 
 
 class _Plain:
@@ -101,19 +106,6 @@ class _Plain:
 
     def finish(self) -> list[Event]:
         return []
-
-
-class _Calls:
-    """Text and calls."""
-
-    def __init__(self, parser: smg_tool_parser.ToolParser) -> None:
-        self._parser = parser
-
-    def feed(self, delta: str) -> list[Event]:
-        return _without_markup(self._parser.feed(delta))
-
-    def finish(self) -> list[Event]:
-        return _without_markup(self._parser.finish())
 
 
 class _ReasoningFirst:
@@ -158,22 +150,10 @@ class _Table:
             if isinstance(event, _symphony.ReasoningDelta):
                 kind = ReasoningDelta if self._separate else TextDelta
                 events.append(kind(event.text))
-            elif not isinstance(event, smg_tool_parser.MarkupDelta):
-                events.append(event)
+            else:
+                # Tables tell no markup.
+                events.append(cast(Event, event))
         return events
-
-
-def _without_markup(told: Iterable[smg_tool_parser.Event]) -> list[Event]:
-    return [event for event in told if not isinstance(event, smg_tool_parser.MarkupDelta)]
-
-
-def named_function(choice: object) -> str | None:
-    """The function that a tool choice names; None for other choices."""
-    if not isinstance(choice, Mapping) or choice.get("type") != "function":
-        return None
-    function = choice.get("function", choice)
-    name = function.get("name") if isinstance(function, Mapping) else None
-    return name if isinstance(name, str) else None
 
 
 @dataclass(frozen=True, slots=True)

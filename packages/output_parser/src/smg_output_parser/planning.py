@@ -14,6 +14,7 @@ from smg_tool_parser import (
     constraint_for,
     parser_names,
     tool_parser_for,
+    writes_bare_json,
 )
 from smg_tool_parser.symphony import TABLE_NAMES, symphony_constraint_for, table_for, table_named
 
@@ -81,8 +82,10 @@ class OutputPlan:
 
     def reads_bare_json(self, tools: Tools, tool_choice: object) -> bool:
         """Whether a forced choice makes the engine write plain JSON instead of calls."""
-        constraint = self.constraint(tools, tool_choice)
-        return constraint is not None and constraint.type == "json_schema"
+        if self.table is not None:
+            # The one table without markup of its own.
+            return self.table == "plain" and writes_bare_json("json", tools, tool_choice)
+        return writes_bare_json(self.tool_parser, tools, tool_choice)
 
     def keeps_special_tokens(self, tools: Tools = (), tool_choice: object = "auto") -> bool:
         """Whether detokenizing must keep special tokens, because parsers look for them."""

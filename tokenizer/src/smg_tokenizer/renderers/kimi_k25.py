@@ -11,14 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .contract import (
-    ChatRenderer,
-    ContentFormat,
-    JsonObject,
-    Preparation,
-    RenderOptions,
-    ThinkingToggle,
-)
+from .contract import JsonObject, RenderOptions
+from .in_front import RendererInFront
 from .values import compact_json, functions_of, text_of
 
 __all__ = ("KimiK25Renderer", "typescript_tools")
@@ -40,36 +34,8 @@ NAMES_IN_UNIONS: Mapping[str, str] = {
 }
 
 
-class KimiK25Renderer:
+class KimiK25Renderer(RendererInFront):
     """Renders with the model's own template, after declaring its tools."""
-
-    def __init__(self, template: ChatRenderer) -> None:
-        self._template = template
-
-    @property
-    def content_format(self) -> ContentFormat:
-        """That of the template."""
-        return self._template.content_format
-
-    @property
-    def thinking_toggle(self) -> ThinkingToggle:
-        """That of the template."""
-        return self._template.thinking_toggle
-
-    @property
-    def thinking_key(self) -> str | None:
-        """That of the template."""
-        return self._template.thinking_key
-
-    @property
-    def think_in_prefill(self) -> bool:
-        """That of the template."""
-        return self._template.think_in_prefill
-
-    @property
-    def preparation(self) -> Preparation:
-        """That of the template."""
-        return self._template.preparation
 
     def render(self, messages: Sequence[JsonObject], options: RenderOptions) -> str:
         """The prompt. Raises what the template raises."""
@@ -77,7 +43,7 @@ class KimiK25Renderer:
         if declaration is not None:
             variables = {**options.template_kwargs, "tools_ts_str": declaration}
             options = replace(options, template_kwargs=variables)
-        return self._template.render(messages, options)
+        return self.inner.render(messages, options)
 
 
 def typescript_tools(tools: Sequence[JsonObject]) -> str | None:

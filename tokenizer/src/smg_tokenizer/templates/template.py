@@ -18,6 +18,7 @@ from ..renderers.contract import (
     RenderOptions,
     ThinkingToggle,
 )
+from ..renderers.in_front import RendererInFront
 from .detection import TemplateTraits, template_traits
 from .environment import chat_environment
 from .limits import RenderingBudget, RenderLimits, charged_to
@@ -166,41 +167,16 @@ class BrokenTemplate:
         raise TemplateInvalid(*self.error.args) from self.error
 
 
-class TemplateChoice:
+class TemplateChoice(RendererInFront):
     """Two templates under one roof: the one for tools is used when tools are sent."""
 
     def __init__(self, default: ChatRenderer, tool_use: ChatRenderer) -> None:
-        self._default = default
+        super().__init__(default)
         self._tool_use = tool_use
-
-    @property
-    def content_format(self) -> ContentFormat:
-        """That of the default template."""
-        return self._default.content_format
-
-    @property
-    def thinking_toggle(self) -> ThinkingToggle:
-        """That of the default template."""
-        return self._default.thinking_toggle
-
-    @property
-    def thinking_key(self) -> str | None:
-        """That of the default template."""
-        return self._default.thinking_key
-
-    @property
-    def think_in_prefill(self) -> bool:
-        """That of the default template."""
-        return self._default.think_in_prefill
-
-    @property
-    def preparation(self) -> Preparation:
-        """That of the default template."""
-        return self._default.preparation
 
     def render(self, messages: Sequence[JsonObject], options: RenderOptions) -> str:
         """The prompt, by the template that fits. Raises what that one raises."""
-        chosen = self._tool_use if options.tools else self._default
+        chosen = self._tool_use if options.tools else self.inner
         return chosen.render(messages, options)
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from ..constraints import (
     Constraint,
-    _attribute,
-    _Choice,
-    _functions,
+    ToolChoice,
+    attribute,
     constraint_for,
+    functions_of,
 )
 from ..structural_tags import (
     Format,
@@ -74,8 +74,8 @@ def symphony_constraint_for(
         raise TableUnknown(table)
     if table == "plain":
         return constraint_for("json", tools, tool_choice)
-    choice = _Choice(tool_choice)
-    functions = _functions(tools, choice)
+    choice = ToolChoice(tool_choice)
+    functions = functions_of(tools, choice)
     if not functions or choice.off or not choice.forced:
         return None
     once = choice.named is not None
@@ -205,7 +205,7 @@ def _channel_call(name: str, schema: Schema) -> Format:
     key = [const('<|open|>argument key="'), any_text(*_ATTRIBUTE_TEXT)]
     free = sequence(*key, const('" type="'), *_channel_value())
     return sequence(
-        const(f'<|open|>call tool="{_attribute(name)}" index="'),
+        const(f'<|open|>call tool="{attribute(name)}" index="'),
         regex("[1-9][0-9]*"),
         const('"<|sep|>'),
         members(schema, _channel_argument) or repeated("star", free),
@@ -225,7 +225,7 @@ def _channel_value() -> tuple[Format, ...]:
 def _channel_argument(key: str, schema: Schema) -> Format:
     declared = own_type(schema)
     kind = "number" if declared == "integer" else declared
-    begin = f'<|open|>argument key="{_attribute(key)}" type="'
+    begin = f'<|open|>argument key="{attribute(key)}" type="'
     if kind not in SCALARS | CONTAINERS | {"string"}:
         return sequence(const(begin), *_channel_value())
     value = text_value(schema, *_CHANNEL_TEXT) or json_value(schema)
